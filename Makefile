@@ -1,0 +1,35 @@
+# One verb a line. Each works on a fresh clone: `.venv` is made first, and again when its inputs change.
+PY := .venv/bin/python
+READY := .venv/.ready
+POCKET := .venv/.ready-pocket
+ARGS :=
+BENCHES = $(patsubst bench/%.py,%,$(shell grep -l '^if __name__' bench/*.py))
+
+.PHONY: setup run test check fmt bench traces docs pocket
+
+setup: $(READY) ; @echo "ready: .venv"
+
+run: $(READY) ; @.venv/bin/mlx-responses serve $(ARGS)
+
+test: $(READY) ; @$(PY) -m pytest $(ARGS)
+
+check: $(READY)
+	@.venv/bin/ruff format --check --quiet . || { echo "run 'make fmt' to format"; exit 1; }
+	@.venv/bin/ruff check --quiet .
+	@.venv/bin/mypy --no-error-summary
+	@.venv/bin/lint-imports --no-cache > .venv/layers.txt || { cat .venv/layers.txt; exit 1; }
+	@$(PY) -m pytest $(ARGS)
+
+fmt: $(READY) ; @.venv/bin/ruff check --quiet --fix --exit-zero . && .venv/bin/ruff format --quiet .
+
+bench: $(READY) ; @for name in $(BENCHES); do $(PY) -m "bench.$$name" $(ARGS) || exit 1; done
+
+traces: $(READY) ; @$(PY) -m tools.traces
+
+docs: $(READY) ; @$(PY) -m tools.docs
+
+pocket: $(POCKET) ; @$(PY) -m tools.pocket.make
+
+$(READY): pyproject.toml constraints.txt tools/setup.sh ; @sh tools/setup.sh dev && touch $@
+
+$(POCKET): $(READY) ; @sh tools/setup.sh dev,pocket && touch $@

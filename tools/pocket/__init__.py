@@ -1,0 +1,1 @@
+"""How the embedded `pocket` model is made. No part of the server."""
