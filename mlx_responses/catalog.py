@@ -1,0 +1,195 @@
+"""models.toml -> one frozen table of models; names and aliases -> `ModelSpec`.
+
+Reads files, never weights; does not know what is loaded. A mistake in the file is an error that
+names file, line, table and key. A name may be an entry, an alias or a local folder with a
+config.json; an entry's `path` may also be a repository in the local hub cache (`engine/load.py`).
+"""
+
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from mlx_responses.errors import ModelNotFound, RequestError
+
+Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
+
+PACKAGED_CATALOG = Path(__file__).parent / "models.toml"
+EMBEDDED = "embedded:"
+"""Prefix of a `path` inside this package, so that the wheel needs no other files."""
+
+
+Positive = Annotated[int, Meta(ge=1)]
+Share = Annotated[float, Meta(ge=0.0, le=1.0)]
+
+
+class SamplingDefaults(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A model card's advice, used where a request says nothing. The bounds are those of a job."""
+
+    temperature: Annotated[float, Meta(ge=0.0, le=2.0)] = 1.0
+    top_p: Share = 1.0
+    top_k: Annotated[int, Meta(ge=0)] = 0
+    min_p: Share = 0.0
+    repetition_penalty: Annotated[float, Meta(ge=0.01, le=10.0)] = 1.0
+
+
+class ModelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One model as the catalog describes it.
+
+    path            a local folder, `embedded:NAME`, or a hub repository `org/name`
+    dialect         the name of a reader in `dialects/`, or "auto"
+    context_window  tokens of prompt and answer together
+    thinking        efforts that switch thinking on; empty: the model cannot think
+    default_effort  used when a request names none
+    store           whether responses are kept when a request does not say
+    """
+
+    name: str
+    path: str
+    dialect: str = "auto"
+    context_window: Positive | None = None
+    thinking: tuple[Effort, ...] = ()
+    default_effort: Effort = "none"
+    store: bool = True
+    sampling: SamplingDefaults = SamplingDefaults()
+    description: str = ""
+    created: int = 0
+
+    @property
+    def folder(self) -> Path | None:
+        """The local folder, if the path is one (embedded models are)."""
+        if self.path.startswith(EMBEDDED):
+            return Path(__file__).parent / self.path.removeprefix(EMBEDDED)
+        folder = Path(self.path).expanduser()
+        return folder if folder.is_dir() else None
+
+
+class Catalog:
+    """The frozen table. `default` is the model that `mlx-responses serve` loads at start."""
+
+    def __init__(self, specs: dict[str, ModelSpec], aliases: dict[str, str]) -> None:
+        self._specs = specs
+        self._aliases = aliases
+
+    def __iter__(self) -> Iterator[ModelSpec]:
+        return iter(self._specs.values())
+
+    @property
+    def aliases(self) -> dict[str, str]:
+        """Other names, each with the entry it stands for."""
+        return dict(self._aliases)
+
+    def knows(self, name: str) -> bool:
+        """Whether `resolve` finds a model of that name."""
+        return self._aliases.get(name, name) in self._specs or _is_model_folder(name)
+
+    def resolve(self, name: str) -> ModelSpec:
+        """The model called `name`. Raises `ModelNotFound` with the names there are."""
+        spec = self._specs.get(self._aliases.get(name, name))
+        if spec is not None:
+            return spec
+        if _is_model_folder(name):
+            return ModelSpec(name=name, path=name)
+        known = ", ".join([*self._specs, *self._aliases]) or "none"
+        raise ModelNotFound(
+            f"The model {name!r} does not exist here. Known models: {known}.", param="model"
+        )
+
+
+def read_catalog(path: Path) -> Catalog:
+    """Parse a models.toml. Raises `RequestError` that names file, line, table and key."""
+    try:
+        text = path.read_text("utf-8")
+        tables = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise RequestError(f"{path}: {error}", param="models") from error
+    except OSError as error:
+        raise RequestError(f"{path}: cannot be read: {error.strerror}", param="models") from error
+    try:
+        return _read_tables(tables)
+    except _Wrong as wrong:
+        *table, key = wrong.keys
+        where = f"{path}:{_line(text, wrong.keys)}: " + (f"[{'.'.join(table)}] " if table else "")
+        raise RequestError(f"{where}{key}: {wrong}", param="models") from wrong
+
+
+class _Wrong(Exception):
+    """What is wrong, and the keys that lead there; `read_catalog` adds file and line."""
+
+    def __init__(self, keys: tuple[str, ...], why: str) -> None:
+        super().__init__(why)
+        self.keys = keys
+
+
+def _read_tables(tables: dict[str, object]) -> Catalog:
+    for key in tables:
+        if key not in ("models", "aliases"):
+            raise _Wrong((key,), "unknown key; known: models, aliases")
+    specs = {}
+    for name, table in _table(tables.get("models", {}), ("models",)).items():
+        keys = ("models", name)
+        fields = _fields(_table(table, keys), ModelSpec, keys)
+        if "path" not in fields:
+            raise _Wrong(keys, "needs a `path`")
+        specs[name] = ModelSpec(**{**fields, "name": name})  # type: ignore[arg-type]  # see _fields
+    aliases: dict[str, str] = {}
+    for alias, target in _table(tables.get("aliases", {}), ("aliases",)).items():
+        if alias in specs:
+            raise _Wrong(("aliases", alias), "a model has this name already")
+        if not isinstance(target, str) or target not in specs:
+            raise _Wrong(("aliases", alias), f"no model {target!r}; models: {', '.join(specs)}")
+        aliases[alias] = target
+    return Catalog(specs, aliases)
+
+
+def _table(value: object, keys: tuple[str, ...]) -> dict[str, object]:
+    if not isinstance(value, dict):
+        raise _Wrong(keys, "must be a table")
+    return value
+
+
+def _fields(
+    table: Mapping[str, object], kind: type[msgspec.Struct], keys: tuple[str, ...]
+) -> dict[str, object]:
+    """The table's values, each converted to the type of its field in `kind`."""
+    types = {field.name: field.type for field in msgspec.structs.fields(kind)}
+    types.pop("name", None)  # given by the table's own name
+    fields: dict[str, object] = {}
+    for key, value in table.items():
+        here = (*keys, key)
+        if key not in types:
+            raise _Wrong(here, f"unknown key; known: {', '.join(types)}")
+        if types[key] is SamplingDefaults:
+            value = _fields(_table(value, here), SamplingDefaults, here)
+        try:
+            fields[key] = msgspec.convert(value, types[key])
+        except msgspec.ValidationError as error:
+            raise _Wrong(here, str(error)) from error
+    return fields
+
+
+def _line(text: str, keys: tuple[str, ...]) -> int:
+    """The line on which the statement begins that brings `keys` into the document."""
+    lines = text.splitlines(keepends=True)
+    begin = 1
+    for count in range(1, len(lines) + 1):
+        try:
+            found: object = tomllib.loads("".join(lines[:count]))
+        except tomllib.TOMLDecodeError:
+            continue  # in the middle of a value that goes on
+        for key in keys:
+            found = found.get(key) if isinstance(found, dict) else None
+        if found is not None:
+            break
+        begin = count + 1
+    return begin
+
+
+def _is_model_folder(name: str) -> bool:
+    try:
+        return bool(name) and (Path(name).expanduser() / "config.json").is_file()
+    except (OSError, RuntimeError):  # too long, not permitted, no such user's home
+        return False

@@ -1,0 +1,85 @@
+"""Every failure the project raises, one tree. Knows no transport: `app/failures.py` translates.
+
+    Failure                     what: message, code, param, status hint
+    ├── RequestError      400   the request is wrong; resending it unchanged cannot help
+    │   └── PromptTooLong 400   the prompt and the context window do not fit
+    ├── NotFound          404   the path or a name in the body points at nothing
+    │   └── ModelNotFound 404   no model of that name
+    ├── Overloaded        429   a bound is reached; later it may work (`retry_after_seconds`)
+    └── ServerFault       500   our side failed; the request may be fine
+        ├── EngineFailed  500   the engine lost this turn and goes on with the others
+        ├── LoadFailed    500   a model's files cannot be read into memory
+        └── StoreFailed   500   the database of responses cannot be read or written
+
+Codes are those of the Responses API where it has one (protocol digest, section 5.2).
+"""
+
+
+class Failure(Exception):
+    """What all carry: a sentence for people, and `code`, `param`, `status` for programs."""
+
+    status = 500
+    default_code: str | None = None
+
+    def __init__(self, message: str, *, param: str | None = None, code: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.param = param
+        self.code = code if code is not None else self.default_code
+
+
+class RequestError(Failure):
+    """The request is wrong; `param` is the path of the field, like `input[0].content`."""
+
+    status = 400
+
+
+class PromptTooLong(RequestError):
+    """Prompt plus room for the answer exceed the model's context window."""
+
+    default_code = "context_length_exceeded"
+
+
+class NotFound(Failure):
+    """The path, or a name in the body, points at nothing."""
+
+    status = 404
+
+
+class ModelNotFound(NotFound):
+    """No model of that name, alias, folder or downloaded repository."""
+
+    default_code = "model_not_found"
+
+
+class Overloaded(Failure):
+    """A queue is full. `retry_after_seconds` says when to come back."""
+
+    status = 429
+    default_code = "rate_limit_exceeded"
+
+    def __init__(self, message: str, *, retry_after_seconds: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class ServerFault(Failure):
+    """Our side failed; the request may be fine."""
+
+    default_code = "server_error"
+
+
+class EngineFailed(ServerFault):
+    """The engine lost this turn (and rebuilt itself); other turns go on."""
+
+
+class LoadFailed(ServerFault):
+    """A model's weights, config or tokenizer cannot be read."""
+
+    default_code = "model_load_failed"
+
+
+class StoreFailed(ServerFault):
+    """The database cannot be opened, read or written; the message says what, why and what to do."""
+
+    default_code = "store_failed"

@@ -1,0 +1,153 @@
+"""A body's JSON -> the shape that the Structs take: aliases resolved, shorthands written out.
+
+null is dropped where it means leaving out, items get the `type` that they may lack, chat-style
+forms become the Responses form. What is wrong in a way that no Struct could name is refused here.
+"""
+
+import typing
+from collections.abc import Callable
+from typing import Any
+
+from mlx_responses.wire.items import Item
+from mlx_responses.wire.refusals import refuse
+from mlx_responses.wire.tools import OwnTool
+
+Json = dict[str, Any]
+
+METADATA_PAIRS = 16
+METADATA_KEY = 64
+METADATA_VALUE = 512
+
+
+def tags(union: Any) -> frozenset[str]:
+    """The `type` words of a union of tagged Structs."""
+    return frozenset(str(kind.__struct_config__.tag) for kind in typing.get_args(union))
+
+
+ITEM_TYPES = tags(Item)
+TOOL_TYPES = tags(OwnTool)
+
+
+def prepare(body: Json) -> Json:
+    """A copy of `body` without nulls, each field in the one form that its Struct takes."""
+    ready = _said(body)
+    if "model" not in ready and isinstance(ready.get("models"), list) and ready["models"]:
+        ready["model"] = ready["models"][0]
+    for name, form in FORMS.items():
+        if name in ready:
+            ready[name] = form(ready[name], name)
+    return ready
+
+
+def _said(fields: Json) -> Json:
+    """Without nulls: on the wire they equal leaving out."""
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _items(value: Any, path: str) -> Any:
+    if not isinstance(value, list):
+        return value
+    return [_item(item, f"{path}[{index}]") for index, item in enumerate(value)]
+
+
+def _item(value: Any, path: str) -> Any:
+    if not isinstance(value, dict):
+        return value
+    item = _said(value)
+    item.setdefault("type", _implied_type(item, path))
+    kind = item["type"]
+    if isinstance(kind, str) and kind not in ITEM_TYPES:
+        raise refuse(f"{path}.type", "invalid_value", f"items of type {kind!r} are not done here")
+    for name in ("content", "output", "summary"):
+        if isinstance(item.get(name), list):
+            item[name] = [_said(part) if isinstance(part, dict) else part for part in item[name]]
+    if "tools" in item:
+        item["tools"] = _tools(item["tools"], f"{path}.tools")
+    return item
+
+
+def _implied_type(item: Json, path: str) -> str:
+    if "type" in item:
+        return str(item["type"])
+    if "role" in item:
+        return "message"
+    if item.keys() == {"id"}:
+        return "item_reference"
+    raise refuse(f"{path}.type", "missing_required_parameter")
+
+
+def _tools(value: Any, path: str) -> Any:
+    if not isinstance(value, list):
+        return value
+    return [_tool(tool, f"{path}[{index}]") for index, tool in enumerate(value)]
+
+
+def _tool(value: Any, path: str) -> Any:
+    if not isinstance(value, dict):
+        return value
+    kind = value.get("type")
+    if kind is None:
+        raise refuse(f"{path}.type", "missing_required_parameter")
+    if not isinstance(kind, str) or kind in TOOL_TYPES:
+        return _said(_flat(value, "function"))
+    return {"type": "hosted", "raw": value}
+
+
+def _flat(value: Any, inner: str) -> Any:
+    """The chat-style `{"type": T, T: {...}}` as `{"type": T, ...}`."""
+    if isinstance(value, dict) and isinstance(value.get(inner), dict):
+        outer = {name: field for name, field in value.items() if name != inner}
+        return {**outer, **value[inner]}
+    return value
+
+
+def _stop(value: Any, _: str) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+def _logit_bias(value: Any, path: str) -> Any:
+    if not isinstance(value, dict):
+        return value
+    for key, bias in value.items():
+        param = f"{path}.{key}"
+        if not (key.isascii() and key.isdigit() and len(key) < 10):
+            raise refuse(param, "invalid_value", "its key must be a token id")
+        if isinstance(bias, bool) or not isinstance(bias, int | float):
+            raise refuse(param, "invalid_type", "expected a number")
+        if bias < -100:
+            raise refuse(param, "decimal_below_min_value", "it must be >= -100")
+        if bias > 100:
+            raise refuse(param, "decimal_above_max_value", "it must be <= 100")
+    return {int(key): bias for key, bias in value.items()}
+
+
+def _metadata(value: Any, path: str) -> Any:
+    if not isinstance(value, dict):
+        return value
+    if len(value) > METADATA_PAIRS:
+        sentence = f"it may have at most {METADATA_PAIRS} pairs"
+        raise refuse(path, "array_above_max_length", sentence)
+    for key, text in value.items():
+        param = f"{path}.{key}"
+        if len(key) > METADATA_KEY:
+            sentence = f"a key may have at most {METADATA_KEY} characters"
+            raise refuse(path, "string_above_max_length", sentence)
+        if not isinstance(text, str):
+            raise refuse(param, "invalid_type", "expected a string")
+        if len(text) > METADATA_VALUE:
+            sentence = f"a value may have at most {METADATA_VALUE} characters"
+            raise refuse(param, "string_above_max_length", sentence)
+    return value
+
+
+FORMS: dict[str, Callable[[Any, str], Any]] = {
+    "input": _items,
+    "items": _items,
+    "tools": _tools,
+    "tool_choice": lambda value, _: _flat(value, "function"),
+    "response_format": lambda value, _: _flat(value, "json_schema"),
+    "stop": _stop,
+    "logit_bias": _logit_bias,
+    "metadata": _metadata,
+}
+"""Fields that come in more forms than one, or whose rules need names that msgspec cannot give."""
