@@ -1,0 +1,41 @@
+"""Responses that last: chains, events and conversations in one SQLite file. The only room that
+touches SQLite; never knows what is in flight.
+"""
+
+from mlx_responses.store.records import (
+    MAX_ANCESTORS,
+    MAX_PAGE,
+    UNFINISHED,
+    Chain,
+    Conversation,
+    Item,
+    ItemPage,
+    Node,
+    PageQuery,
+    ResponsePage,
+    ResponseQuery,
+    Stored,
+    StoredEvent,
+    StoredTurn,
+    Tree,
+)
+from mlx_responses.store.store import Store
+
+__all__ = [
+    "MAX_ANCESTORS",
+    "MAX_PAGE",
+    "UNFINISHED",
+    "Chain",
+    "Conversation",
+    "Item",
+    "ItemPage",
+    "Node",
+    "PageQuery",
+    "ResponsePage",
+    "ResponseQuery",
+    "Store",
+    "Stored",
+    "StoredEvent",
+    "StoredTurn",
+    "Tree",
+]

@@ -1,0 +1,134 @@
+"""The one thread that writes. Commits what waits together; knows no table.
+
+Work is a function of the connection. Each piece stands alone: one that fails is undone by itself.
+"""
+
+import sqlite3
+import threading
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+import msgspec
+from sqlite_utils import Database
+
+from mlx_responses.errors import Failure, Overloaded, StoreFailed
+from mlx_responses.store.database import failed
+
+Result = TypeVar("Result")
+Work = Callable[[Database], Result]
+
+MAX_WAITING = 4096
+"""Pieces of work in the queue: seconds of it. More means the disk does not keep up."""
+MAX_GROUP = 128
+"""Pieces in one commit: enough to share its cost, few enough that the first one soon hears."""
+
+
+class _Piece(NamedTuple):
+    work: Work[Any]
+    future: Future[Any]
+
+
+class Writer:
+    """Owns the writing connection, from the constructor to `close`."""
+
+    def __init__(self, db: Database, path: Path, committed: Callable[[], None]) -> None:
+        """`committed` is called after each commit, when its futures are done."""
+        self._db = db  # used by the thread alone
+        self._path = path
+        self._committed = committed
+        self._waiting: deque[_Piece] = deque()
+        self._closed = False
+        self._changed = threading.Condition()  # guards the two above
+        self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
+        self._thread.start()
+
+    def submit(self, work: Work[Result]) -> Future[Result]:
+        """Queue a piece of work; the future is done once it is committed.
+
+        Nothing cancels it: who stops waiting for it does not undo it. Raises `Overloaded` if too
+        much waits, `StoreFailed` after `close`.
+        """
+        future: Future[Result] = Future()
+        future.set_running_or_notify_cancel()
+        with self._changed:
+            if self._closed:
+                raise StoreFailed(f"The database {self._path} is closed; restart the server.")
+            if len(self._waiting) >= MAX_WAITING:
+                raise Overloaded("The disk does not keep up with what is to be stored; try again.")
+            self._waiting.append(_Piece(work, future))
+            self._changed.notify()
+        return future
+
+    def close(self) -> None:
+        """Refuse more work, commit what waits, end the thread, close the connection."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+        self._thread.join()
+
+    def _run(self) -> None:
+        group: list[_Piece] = []
+        try:
+            while group := self._next_group():
+                self._commit(group)
+                self._committed()
+        finally:
+            self._leave(group)
+
+    def _next_group(self) -> list[_Piece]:
+        """What waits, once something does; nothing when closed and all is done."""
+        with self._changed:
+            while not self._waiting and not self._closed:
+                self._changed.wait()
+            size = min(len(self._waiting), MAX_GROUP)
+            return [self._waiting.popleft() for _ in range(size)]
+
+    def _commit(self, group: list[_Piece]) -> None:
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            answers = [(piece.future, self._attempt(piece.work)) for piece in group]
+            self._db.execute("COMMIT")
+        except sqlite3.Error as error:
+            self._db.rollback()
+            for piece in group:
+                piece.future.set_exception(failed(error, self._path))
+            return
+        for future, answer in answers:
+            if isinstance(answer, Failure):
+                future.set_exception(answer)
+            else:
+                future.set_result(answer)
+
+    def _attempt(self, work: Work[Result]) -> Result | Failure:
+        """Do one piece within the group; what it cannot finish is undone and returned."""
+        self._db.execute("SAVEPOINT piece")
+        answer: Result | Failure
+        try:
+            answer = work(self._db)
+        except Failure as failure:
+            answer = failure
+        except sqlite3.Error as error:
+            if not self._db.conn.in_transaction:
+                raise  # a full disk or the like has undone the whole group
+            answer = failed(error, self._path)
+        except (ValueError, OverflowError, msgspec.MsgspecError) as error:
+            answer = StoreFailed(f"A value cannot be stored: {error}.")
+        if isinstance(answer, Failure):
+            self._db.execute("ROLLBACK TO piece")
+        self._db.execute("RELEASE piece")
+        return answer
+
+    def _leave(self, group: list[_Piece]) -> None:
+        """The thread ends, as told or by a defect: whoever still waits hears of it."""
+        with self._changed:
+            self._closed = True
+            lost = [*group, *self._waiting]
+            self._waiting.clear()
+        stopped = StoreFailed(f"The store of {self._path} has stopped; restart the server.")
+        for piece in lost:
+            if not piece.future.done():
+                piece.future.set_exception(stopped)
+        self._db.close()
