@@ -1,0 +1,4 @@
+"""The runnable server: sockets, settings, signals.
+
+What still means something in a notebook is elsewhere, in `mlx_responses`.
+"""

@@ -1,0 +1,90 @@
+"""A Running -> an HTTP answer: its events as server-sent events, or drained to the last snapshot.
+
+Knows no event by name. A client that hangs up cancels the turn, whichever way it was reading,
+unless it is a background turn: nobody has to wait for that, so it is answered as it is now.
+"""
+
+import asyncio
+from collections.abc import Coroutine, Iterable
+from functools import cache
+from typing import Any
+
+from litestar.response.base import ASGIResponse
+from litestar.types import Receive, Scope, Send
+
+from mlx_responses.running import Running, Sent
+from mlx_responses.wire import codec
+
+DONE = b"data: [DONE]\n\n"
+EVENT_STREAM = [
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-cache"),
+    (b"x-accel-buffering", b"no"),  # proxies of the nginx kind would hold events back
+]
+
+
+def frames(batch: Iterable[Sent]) -> bytes:
+    """Events as one piece of stream: LF only, no `id:` lines, no event ever cut in two."""
+    return b"".join([b"%b%b\n\n" % (_head(sent.type), sent.json) for sent in batch])
+
+
+@cache  # as many entries as there are event types
+def _head(event_type: str) -> bytes:
+    return b"event: %b\ndata: " % event_type.encode()
+
+
+class EventStream:
+    """An ASGI answer: every event of a turn as it comes, then `[DONE]`."""
+
+    def __init__(self, running: Running, headers: dict[str, str]) -> None:
+        self._running = running
+        self._headers = headers
+
+    async def __call__(self, _: Scope, receive: Receive, send: Send) -> None:
+        head = [*EVENT_STREAM, *((k.encode(), v.encode()) for k, v in self._headers.items())]
+        await send({"type": "http.response.start", "status": 200, "headers": head})
+        await _unless_gone(receive, self._running, self._pump(send))
+
+    async def _pump(self, send: Send) -> None:
+        # Whatever is ready goes out in one write: under load a write carries many events.
+        async for batch in self._running.events():
+            await send({"type": "http.response.body", "body": frames(batch), "more_body": True})
+        await send({"type": "http.response.body", "body": DONE, "more_body": False})
+
+
+class Snapshot:
+    """An ASGI answer: the response object after its terminal event, or now if in background."""
+
+    def __init__(self, running: Running, headers: dict[str, str]) -> None:
+        self._running = running
+        self._headers = headers
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await _unless_gone(receive, self._running, self._answer(scope, receive, send))
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        running = self._running
+        response = running.snapshot() if running.background else await running.final()
+        answer = ASGIResponse(body=codec.encode(response), headers=self._headers)
+        await answer(scope, receive, send)
+
+
+async def _unless_gone(receive: Receive, running: Running, work: Coroutine[Any, Any, None]) -> None:
+    """Do `work`; if the client hangs up first, or we are cancelled, drop it and cancel the turn."""
+    working = asyncio.ensure_future(work)
+    hanging_up = asyncio.ensure_future(_hang_up(receive))
+    try:
+        await asyncio.wait({working, hanging_up}, return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            working.result()
+    finally:
+        hanging_up.cancel()
+        if not working.done():
+            working.cancel()
+            if not running.background:
+                running.cancel()
+
+
+async def _hang_up(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

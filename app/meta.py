@@ -1,0 +1,49 @@
+"""What the server is: GET /v1/models, /v1/models/{id}, /health. Starts nothing."""
+
+from typing import Literal
+
+import msgspec
+from litestar import MediaType, Response, get
+from litestar.handlers import HTTPRouteHandler
+
+from mlx_responses.catalog import ModelSpec
+from mlx_responses.live import Live, LiveStatus
+from mlx_responses.wire import codec
+from mlx_responses.wire.response import Model, ModelList
+
+OWNER = "local"
+
+
+class Health(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer of GET /health: the server answers, and what it is doing."""
+
+    status: Literal["ok"] = "ok"
+    live: LiveStatus
+
+
+def routes(live: Live) -> list[HTTPRouteHandler]:
+    """The handlers of these paths."""
+
+    @get("/v1/models")
+    async def models() -> Response[bytes]:
+        return _json(ModelList(data=[_model(spec.name, spec) for spec in live.catalog]))
+
+    # `:path` takes slashes: a model's id may be org/name.
+    @get("/v1/models/{name:path}")
+    async def model(name: str) -> Response[bytes]:
+        wanted = name.removeprefix("/")
+        return _json(_model(wanted, live.catalog.resolve(wanted)))
+
+    @get("/health")
+    async def health() -> Response[bytes]:
+        return _json(Health(live=live.status()))
+
+    return [models, model, health]
+
+
+def _model(name: str, spec: ModelSpec) -> Model:
+    return Model(id=name, created=spec.created, owned_by=OWNER)
+
+
+def _json(body: msgspec.Struct) -> Response[bytes]:
+    return Response(codec.encode(body), media_type=MediaType.JSON)

@@ -1,0 +1,259 @@
+"""The server's life: socket, model, listening, drain. Imports the heavy rooms; `__main__` does not.
+
+Knows signals and uvicorn; does not know any path or event.
+"""
+
+import asyncio
+import contextlib
+import errno
+import logging
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Awaitable, Callable, Iterator
+
+import uvicorn
+import uvloop
+
+from mlx_responses import __version__
+from mlx_responses.catalog import PACKAGED_CATALOG, Catalog, read_catalog
+from mlx_responses.errors import ModelNotFound, RequestError
+from mlx_responses.live import Live, LiveLimits
+from mlx_responses.store import Store
+
+from .build import build_app
+from .settings import CONFIG_DIR, Settings, SettingsError
+
+log = logging.getLogger(__name__)
+
+DATABASE = "responses.db"
+"""In the data folder: responses, their chains and events, conversations."""
+
+Say = Callable[[str], None]
+
+BACKLOG = 2048
+"""Connections waiting to be accepted: agents open many at once; a reset looks like a crash."""
+LINGER_SECONDS = 2
+"""After the last terminal event: how long slow readers may take to fetch it."""
+
+
+class CannotListen(Exception):
+    """The address is taken, or is not this machine's; the message says what to do."""
+
+
+def run(settings: Settings, say: Say) -> None:
+    """Serve until SIGINT or SIGTERM. Raises `SettingsError`, `CannotListen` or a `Failure` when it
+    cannot start; `say` gets the lines for whoever started it."""
+    logging.basicConfig(
+        level=settings.log_level.upper(),
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+        stream=sys.stderr,
+    )
+    logging.getLogger("uvicorn").setLevel(logging.ERROR)  # its greetings are not ours
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(serve(settings, say))
+
+
+async def serve(settings: Settings, say: Say, stop: asyncio.Event | None = None) -> None:
+    """As `run`, on a loop that runs already; `stop` does what a signal does."""
+    stop = stop or asyncio.Event()
+    catalog = open_catalog(settings)
+    _make_data_folder(settings)
+    with (
+        bind(settings) as listener,
+        contextlib.closing(Store.open(settings.data_folder / DATABASE)) as store,
+        _signals(stop),
+    ):
+        live = Live(
+            catalog=catalog,
+            store=store,
+            default_model=settings.model,
+            limits=LiveLimits(
+                turns=settings.max_turns,
+                heartbeat_seconds=settings.heartbeat_seconds,
+                retention_days=settings.retention_days,
+                store_bytes=settings.store_bytes,
+            ),
+        )
+        try:
+            if await _unless_stopped(stop, live.open()):
+                await listen(live, settings, listener, say=say, stop=stop)
+        finally:
+            await live.close(settings.drain_seconds)
+
+
+async def listen(
+    live: Live, settings: Settings, listener: socket.socket, *, say: Say, stop: asyncio.Event
+) -> None:
+    """Answer requests on a bound socket until `stop`; then let turns end, and close `live`."""
+    config = uvicorn.Config(
+        build_app(live, settings),
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        backlog=BACKLOG,
+        timeout_graceful_shutdown=LINGER_SECONDS,
+    )
+    url = _url(settings.host, listener)
+
+    def listening() -> None:
+        say(f"listening on {url}")
+        say(f"try: {curl_line(url, settings.model)}")
+
+    server = Server(config, settings, listening, lambda: live.close(settings.drain_seconds))
+    say(_summary(live))
+    watching = asyncio.ensure_future(_stop_server(stop, server))
+    try:
+        await server.serve([listener])
+    finally:
+        watching.cancel()
+
+
+class Server(uvicorn.Server):
+    """uvicorn's, which says when it listens, and lets turns end before it closes connections."""
+
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        settings: Settings,
+        listening: Callable[[], None],
+        drain: Callable[[], Awaitable[None]],
+    ) -> None:
+        super().__init__(config)
+        self._settings = settings
+        self._listening = listening
+        self._drain = drain
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        try:
+            await super().startup(sockets)
+        except OSError as error:  # another program took the port while the model was loading
+            raise _cannot_listen(self._settings, error) from error
+        self._listening()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for server in self.servers:
+            server.close()
+        await self._drain()  # every turn sends its terminal event to a client that is still there
+        await super().shutdown(sockets)
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield  # ours do: uvicorn raises a signal again at the end, and would not exit with 0
+
+
+@contextlib.contextmanager
+def _signals(stop: asyncio.Event) -> Iterator[None]:
+    """SIGINT and SIGTERM set `stop`; the second one ends the process as it would by default."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # tests run a server in a thread, which gets no signals
+        return
+    loop = asyncio.get_running_loop()
+
+    def caught() -> None:
+        stop.set()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+            signal.signal(number, signal.SIG_DFL)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, caught)
+    yield
+
+
+async def _stop_server(stop: asyncio.Event, server: uvicorn.Server) -> None:
+    await stop.wait()
+    server.should_exit = True
+
+
+async def _unless_stopped(stop: asyncio.Event, opening: Awaitable[None]) -> bool:
+    """Wait for the model, or for `stop`; false when that came first."""
+    working = asyncio.ensure_future(opening)
+    stopping = asyncio.ensure_future(stop.wait())
+    await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if not working.done():
+        working.cancel()
+        return False
+    working.result()
+    return True
+
+
+def open_catalog(settings: Settings) -> Catalog:
+    """The first of `--models`, the user's models.toml, the packaged one; has `settings.model`.
+
+    Raises `SettingsError`: a wrong name is said before the socket and the engine exist.
+    """
+    own = CONFIG_DIR / "models.toml"
+    path = settings.models or (own if own.is_file() else PACKAGED_CATALOG)
+    try:
+        catalog = read_catalog(path)
+        catalog.resolve(settings.model)
+    except RequestError as error:
+        raise SettingsError(
+            f"models: {error.message}. Mend that file, or name another with --models."
+        ) from error
+    except ModelNotFound as error:
+        raise SettingsError(
+            f"model: {error.message} Choose one with --model, or add it to {path}."
+        ) from error
+    return catalog
+
+
+def bind(settings: Settings) -> socket.socket:
+    """A bound socket that does not listen yet: a port in use is known before a model is loaded."""
+    host, port = settings.host, settings.port
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind, protocol)
+    except OSError as error:
+        raise CannotListen(f"cannot listen on {host!r}: {error.strerror}.") from error
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(address)
+    except OSError as error:
+        listener.close()
+        raise _cannot_listen(settings, error) from error
+    return listener
+
+
+def _cannot_listen(settings: Settings, error: OSError) -> CannotListen:
+    what = f"cannot listen on {settings.host} port {settings.port}: {error.strerror}. "
+    if error.errno == errno.EADDRINUSE:
+        fix = "Stop the program that has it, or choose another with --port (0 picks a free one)."
+    else:
+        fix = "Choose another with --host and --port."
+    return CannotListen(what + fix)
+
+
+def curl_line(url: str, model: str) -> str:
+    """A command that anyone can paste to see the server answer."""
+    body = f'{{"model": "{model}", "input": "Hello!"}}'
+    return f"curl {url}/v1/responses -H 'Content-Type: application/json' -d '{body}'"
+
+
+def _summary(live: Live) -> str:
+    blas = live.status().engine.blas
+    return f"mlx-responses {__version__}: model {live.default_model}, BLAS {blas}"
+
+
+def _url(host: str, listener: socket.socket) -> str:
+    name = f"[{host}]" if ":" in host else host
+    return f"http://{name}:{listener.getsockname()[1]}"
+
+
+def _make_data_folder(settings: Settings) -> None:
+    try:
+        settings.data_folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(
+            f"data_dir: cannot make {settings.data_folder}: {error.strerror}. Choose another "
+            "with --data-dir."
+        ) from error

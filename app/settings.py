@@ -1,0 +1,180 @@
+"""Every setting of the server, once: flags, environment variables, --help and checks come of it.
+
+The only file that reads `os.environ`. Does not know what a setting is used for.
+"""
+
+import argparse
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+import platformdirs
+from msgspec import Meta, inspect
+
+ENVIRONMENT_PREFIX = "MLX_RESPONSES_"
+DATA_DIR = platformdirs.user_data_path("mlx-responses", appauthor=False)
+CONFIG_DIR = platformdirs.user_config_path("mlx-responses", appauthor=False)
+
+
+class SettingsError(Exception):
+    """A setting has no use as given; the message names it, the value and where it came from."""
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """What `mlx-responses serve` can be told. A flag beats an environment variable."""
+
+    host: Annotated[str, Meta(min_length=1, description="address to listen on")] = "127.0.0.1"
+    port: Annotated[
+        int, Meta(ge=0, le=65535, description="port to listen on; 0 picks a free one")
+    ] = 8642
+    model: Annotated[
+        str, Meta(min_length=1, description="model to load at start, a name from models.toml")
+    ] = "pocket"
+    models: Annotated[
+        Path | None,
+        Meta(
+            description="models.toml to use, in place of the one in the user's config directory "
+            "or else the packaged one"
+        ),
+    ] = None
+    data_dir: Annotated[
+        Path | None,
+        Meta(description="where data is kept, in place of the platform's data directory"),
+    ] = None
+    retention_days: Annotated[
+        int, Meta(ge=0, description="days that responses are kept; 0 keeps none")
+    ] = 30
+    store_bytes: Annotated[
+        int,
+        Meta(ge=2**20, description="size of the database beyond which the oldest responses go"),
+    ] = 4 * 2**30
+    unknown_fields: Annotated[
+        Literal["accept", "refuse"],
+        Meta(
+            description="request fields nobody knows: accept them without effect and name them "
+            "in x-ignored-fields, or refuse them with 400"
+        ),
+    ] = "accept"
+    max_body_bytes: Annotated[
+        int, Meta(ge=1024, description="largest request body, in bytes; a larger one gets 413")
+    ] = 32 * 1024 * 1024
+    max_turns: Annotated[
+        int, Meta(ge=1, description="turns in flight at once, waiting ones included; more get 429")
+    ] = 256
+    heartbeat_seconds: Annotated[
+        float,
+        Meta(ge=0.01, description="silence after which a stream repeats response.in_progress"),
+    ] = 15.0
+    drain_seconds: Annotated[
+        float, Meta(ge=0, description="how long turns may go on after a signal to stop")
+    ] = 5.0
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"], Meta(description="least level logged")
+    ] = "info"
+
+    @property
+    def data_folder(self) -> Path:
+        """`data_dir`, or the platform's own place for it."""
+        return self.data_dir or DATA_DIR
+
+
+class SettingRow(msgspec.Struct, frozen=True):
+    """One setting as documentation shows it."""
+
+    flag: str
+    variable: str
+    default: str
+    description: str
+
+
+def setting_rows() -> list[SettingRow]:
+    """Every setting, in the Struct's order."""
+    return [
+        SettingRow(
+            _flag(field.name),
+            _variable(field.name),
+            "" if field.default is None else str(field.default),
+            _meta(field)[0],
+        )
+        for field in msgspec.structs.fields(Settings)
+    ]
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """One `--flag` for each field; values stay text, `read_settings` makes them typed."""
+    for field in msgspec.structs.fields(Settings):
+        description, _ = _meta(field)
+        default = "" if field.default is None else f"; default {field.default}"
+        parser.add_argument(
+            _flag(field.name),
+            dest=field.name,
+            metavar=_metavar(field.name),
+            help=f"{description} ({_variable(field.name)}{default})",
+        )
+
+
+def read_settings(
+    flags: Mapping[str, str | None], environment: Mapping[str, str] = os.environ
+) -> Settings:
+    """The settings that flags and environment make. Raises `SettingsError` for a bad value."""
+    values: dict[str, object] = {}
+    for field in msgspec.structs.fields(Settings):
+        name, variable = field.name, _variable(field.name)
+        raw = flags.get(name)
+        if raw is not None:
+            values[name] = _convert(field, raw, _flag(name))
+        elif variable in environment:
+            values[name] = _convert(field, environment[variable], variable)
+    return Settings(**values)  # type: ignore[arg-type]  # each value was converted to its field's type
+
+
+def _convert(field: msgspec.structs.FieldInfo, raw: str, source: str) -> object:
+    try:
+        return msgspec.convert(raw, field.type, strict=False, dec_hook=_path)
+    except msgspec.ValidationError as error:
+        _, expected = _meta(field)
+        message = f"{field.name}: must be {expected}, got {raw!r} (from {source})"
+        raise SettingsError(message) from error
+
+
+def _path(kind: type, raw: object) -> object:
+    if kind is Path and isinstance(raw, str) and raw:
+        return Path(raw).expanduser()
+    raise ValueError(f"not a {kind.__name__}")
+
+
+def _meta(field: msgspec.structs.FieldInfo) -> tuple[str, str]:
+    """A field's description, and what its values must be, in words."""
+    kind = inspect.type_info(field.type)
+    description = ""
+    if isinstance(kind, inspect.Metadata):
+        description = (kind.extra_json_schema or {}).get("description", "")
+        kind = kind.type
+    match kind:
+        case inspect.IntType(ge=low, le=None):
+            expected = f"a whole number of at least {low}"
+        case inspect.IntType(ge=low, le=high):
+            expected = f"{low}..{high}"
+        case inspect.FloatType(ge=low):
+            expected = f"a number of at least {low:g}"
+        case inspect.LiteralType(values=values):
+            expected = " or ".join(str(value) for value in values)
+        case inspect.StrType():
+            expected = "a name"
+        case _:
+            expected = "a path"
+    return description, expected
+
+
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+def _variable(name: str) -> str:
+    return ENVIRONMENT_PREFIX + name.upper()
+
+
+def _metavar(name: str) -> str:
+    return name.rpartition("_")[2].upper()

@@ -1,0 +1,371 @@
+"""Turns in flight: admit, follow, cancel, resume. Only here ids are minted and the clock is read.
+
+Knows nothing of sockets; a Running is read the same way by every transport.
+"""
+
+import asyncio
+import contextlib
+import logging
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+import msgspec
+
+from mlx_responses import recovery
+from mlx_responses.archive import Archive, Order, no_response
+from mlx_responses.catalog import Catalog, ModelSpec
+from mlx_responses.engine.engine import Engine, Status
+from mlx_responses.engine.job import Outcome
+from mlx_responses.engine.load import Loaded
+from mlx_responses.errors import Failure, Overloaded, RequestError
+from mlx_responses.plan import Plan, count, plan
+from mlx_responses.record import EventLog, Recorder
+from mlx_responses.running import Running, Sent, encoded
+from mlx_responses.session import Session
+from mlx_responses.store import Store
+from mlx_responses.turn import Turn
+from mlx_responses.wire import codec
+from mlx_responses.wire.request import CountTokens, CreateResponse
+from mlx_responses.wire.response import Response
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+Deliver = Callable[[list[Outcome]], None]
+
+ENGINE_STOP_SECONDS = 30.0
+"""A step of a large model, reading a chunk of a prompt, takes seconds and cannot be broken off."""
+UPKEEP_SECONDS = 600.0
+"""Between two looks for what has expired: retention counts in days."""
+
+
+def mint(prefix: str) -> str:
+    """A new unique id, like `resp_` and 32 hexadecimal digits."""
+    return f"{prefix}_{uuid.uuid4().hex}"
+
+
+def now() -> int:
+    """Unix time in whole seconds."""
+    return int(time.time())
+
+
+class LiveLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """Bounds on what is in flight and on what is kept.
+
+    turns              admitted at once, waiting ones included; one more is refused with 429
+    heartbeat_seconds  silence after which a reader gets another `response.in_progress`: clients
+                       count events, not comments, as life, and give up after 300 s
+    retention_days     how long responses are kept; 0: none is
+    store_bytes        the database's size beyond which the oldest responses go
+    """
+
+    turns: int = 256
+    heartbeat_seconds: float = 15.0
+    retention_days: int = 30
+    store_bytes: int = 4 * 2**30
+
+
+class LiveStatus(msgspec.Struct, frozen=True):
+    """What is in flight, and the engine under it."""
+
+    turns: int
+    engine: Status
+
+
+class InFlight(msgspec.Struct, frozen=True):
+    """One admitted turn: who runs it, who reads it, what it holds."""
+
+    turn: Turn
+    running: Running
+    conversation: str | None
+    session: Session | None
+
+
+class Live:
+    """The table of turns. Lives on one event loop, from `open` to `close`."""
+
+    def __init__(
+        self,
+        *,
+        catalog: Catalog,
+        store: Store,
+        default_model: str,
+        limits: LiveLimits | None = None,
+        make_engine: Callable[[Deliver], Engine] = lambda deliver: Engine(deliver=deliver),
+    ) -> None:
+        self.catalog = catalog
+        self.default_model = default_model
+        self.archive = Archive(store, mint)
+        self._limits = limits or LiveLimits()
+        self._recorder = Recorder(self.archive, self._limits.retention_days)
+        self._engine = make_engine(self._deliver)
+        self._turns: dict[str, InFlight] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._busy_conversations: set[str] = set()
+        self._loaded: dict[str, asyncio.Future[Loaded]] = {}
+        self._closing = False
+        # Tokenizers are not thread-safe: all rendering happens on this one thread.
+        self._render_thread = ThreadPoolExecutor(1, thread_name_prefix="render")
+        self._loop: asyncio.AbstractEventLoop  # filled by `open`
+        self._chores: list[asyncio.Task[None]] = []  # made by `open`
+
+    async def open(self) -> None:
+        """Start the engine, load the default model, take up what a restart left behind.
+
+        Raises `ModelNotFound`, `LoadFailed`, `StoreFailed`.
+        """
+        self._loop = asyncio.get_running_loop()
+        spec = self.catalog.resolve(self.default_model)
+        self._engine.start()
+        self._chores = [
+            self._loop.create_task(self._beat()),
+            self._loop.create_task(self._keep_house()),
+        ]
+        await self._load(spec)
+        for order in await recovery.take_up(self.archive):
+            try:
+                await self._launch(order, None)
+            except Failure as failure:
+                await recovery.give_up(self.archive, order.id, failure.message)
+
+    async def close(self, drain_seconds: float) -> None:
+        """Admit nothing more; let turns end for `drain_seconds`, fail the rest, stop the engine.
+
+        Harmless the second time, and after an `open` that failed.
+        """
+        if self._closing:
+            return
+        self._closing = True
+        for chore in self._chores:
+            chore.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=drain_seconds)
+        for flight in self._turns.values():
+            flight.turn.abort("The server is shutting down.")
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+        await asyncio.to_thread(self._engine.close, timeout_seconds=ENGINE_STOP_SECONDS)
+        self._render_thread.shutdown()
+
+    def status(self) -> LiveStatus:
+        """Counts for `/health`, cheap enough to ask every second."""
+        return LiveStatus(turns=len(self._turns), engine=self._engine.status())
+
+    def turns(self) -> list[Response]:
+        """The snapshots of what is in flight, oldest first."""
+        return [flight.running.snapshot() for flight in self._turns.values()]
+
+    async def start(self, request: CreateResponse, session: Session | None = None) -> Running:
+        """Admit a request. Raises a `Failure` for whatever can be known before generation.
+
+        A refused continuation of a connection's turn makes the connection forget that turn.
+        """
+        try:
+            self._admit()
+            request = self._resolved(request)
+            context = await self.archive.context(request, session)
+            return await self._launch(Order(mint("resp"), now(), request, context), session)
+        except Failure:
+            if session is not None and request.previous_response_id is not None:
+                session.forget(request.previous_response_id)
+            raise
+
+    async def _launch(self, order: Order, session: Session | None) -> Running:
+        request, context = order.request, order.context
+        loaded = await self._load(self.catalog.resolve(request.model))
+        planned = await self._render(plan, order, loaded)
+        self._admit()  # others may have been admitted while this one was rendered
+        self._lock(context.conversation_id)
+        turn = Turn(planned, self._engine, mint=mint, now=now)
+        running = Running(
+            order.id,
+            look=lambda: turn.snapshot,
+            cancel=turn.cancel,
+            background=request.background,
+            stored=bool(request.store),
+        )
+        flight = InFlight(turn, running, context.conversation_id, session)
+        self._turns[order.id] = flight
+        with contextlib.ExitStack() as undo:
+            undo.callback(self._leave, flight)
+            turn.submit()
+            undo.callback(self._engine.cancel, order.id)
+            if request.background:
+                await self._recorder.queued(planned)
+            undo.pop_all()
+        task = self._loop.create_task(self._follow(planned, flight, order.logged))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return running
+
+    async def _follow(self, planned: Plan, flight: InFlight, logged: int) -> None:
+        """Run a turn: every event into its log; committed before the last one leaves."""
+        turn, running = flight.turn, flight.running
+        store = self.archive.store
+        events_log = EventLog(store, running.id, logged) if running.background else None
+        final = turn.snapshot
+        try:
+            async for events in turn.run():
+                if turn.ended:
+                    final, events = await self._recorder.ended(planned, turn, events, events_log)
+                    _remember(flight.session, planned, final)
+                batch = encoded(events)
+                if events_log is not None and not turn.ended:
+                    events_log.add(batch)
+                    if any(event.type == "response.in_progress" for event in events):
+                        self._recorder.begun(planned, turn)
+                running.append(batch)
+        finally:
+            running.end(final)
+            self._leave(flight)
+
+    def _leave(self, flight: InFlight) -> None:
+        self._turns.pop(flight.running.id, None)
+        if flight.conversation is not None:
+            self._busy_conversations.discard(flight.conversation)
+
+    def _lock(self, conversation: str | None) -> None:
+        if conversation is None:
+            return
+        if conversation in self._busy_conversations:
+            raise RequestError(
+                "Another process is currently operating on this conversation. "
+                "Please retry in a few seconds.",
+                param="conversation",
+                code="conversation_locked",
+            )
+        self._busy_conversations.add(conversation)
+
+    def _admit(self) -> None:
+        if self._closing:
+            raise Overloaded("The server is shutting down.", retry_after_seconds=5)
+        if len(self._turns) >= self._limits.turns:
+            raise Overloaded(
+                f"{len(self._turns)} turns are in flight, the most this server takes; try again."
+            )
+
+    def _resolved(self, request: CreateResponse) -> CreateResponse:
+        """The request with its model chosen and its `store` decided.
+
+        The model is the first name that can be served of `model` and the `models` fallbacks (D-21).
+        """
+        names = [request.model, *request.models]
+        model = next(filter(self.catalog.knows, names), request.model)
+        spec = self.catalog.resolve(model)
+        wanted = spec.store if request.store is None else request.store
+        store = wanted and self._limits.retention_days > 0
+        if request.background and not store:
+            raise RequestError(
+                "Background responses must be stored, and this server or model keeps none.",
+                param="background",
+                code="invalid_value",
+            )
+        return msgspec.structs.replace(request, model=model, store=store)
+
+    async def _load(self, spec: ModelSpec) -> Loaded:
+        """The model's tokenizer and facts, loading it once however many ask."""
+        pending = self._loaded.get(spec.name)
+        if pending is None or (pending.done() and pending.exception() is not None):
+            pending = asyncio.wrap_future(self._engine.load(spec))
+            self._loaded[spec.name] = pending
+        return await asyncio.shield(pending)
+
+    async def _render(self, work: Callable[..., T], *arguments: object) -> T:
+        return await self._loop.run_in_executor(self._render_thread, work, *arguments)
+
+    # Looking up what may be in flight
+
+    async def retrieve(self, response_id: str) -> bytes:
+        """A response as JSON: as it is now, or as it was kept. Raises `NotFound`."""
+        flight = self._turns.get(response_id)
+        if flight is not None and flight.running.stored:
+            return codec.encode(flight.running.snapshot())
+        return (await self.archive.response(response_id)).response
+
+    async def follow(self, response_id: str, after: int) -> AsyncIterator[list[Sent]]:
+        """A background response's events above `after`, replayed, then live. Raises `NotFound`,
+        and `RequestError` for one that was not made in the background (D-3)."""
+        flight = self._turns.get(response_id)
+        if flight is not None and flight.running.background:
+            return flight.running.events(after)
+        in_reach = flight is not None and flight.running.stored
+        if not in_reach and (await self.archive.response(response_id)).background:
+            return self._replay(response_id, after)
+        raise RequestError(
+            "Only responses made with background=true and stream=true can be streamed again.",
+            param="stream",
+            code="invalid_value",
+        )
+
+    async def _replay(self, response_id: str, after: int) -> AsyncIterator[list[Sent]]:
+        while batch := await self.archive.events(response_id, after):
+            yield [Sent(event.type, event.json) for event in batch]
+            after = batch[-1].sequence_number
+
+    async def cancel(self, response_id: str) -> bytes:
+        """Cancel a background response; one that has ended stays as it is (D-4). The JSON of it."""
+        flight = self._turns.get(response_id)
+        if flight is not None and flight.running.background:
+            flight.running.cancel()
+            return codec.encode(await flight.running.final())
+        if flight is None or not flight.running.stored:
+            kept = await self.archive.response(response_id)
+            if kept.background:
+                return kept.response
+        raise RequestError("Cannot cancel a synchronous response.", code="invalid_value")
+
+    async def delete(self, response_id: str) -> None:
+        """Drop a response, stopping it first if it runs. Raises `NotFound`."""
+        flight = self._turns.get(response_id)
+        if flight is not None:
+            if not flight.running.stored:
+                raise no_response(response_id)
+            flight.running.cancel()
+            await flight.running.final()
+        await self.archive.delete(response_id)
+
+    async def count(self, wanted: CountTokens) -> int:
+        """Prompt tokens of a request. Raises as `start` does."""
+        context = await self.archive.context(wanted)
+        loaded = await self._load(self.catalog.resolve(wanted.model))
+        return await self._render(count, wanted, context, loaded)
+
+    # The engine's side
+
+    def _deliver(self, outcomes: list[Outcome]) -> None:
+        """Called on the engine's thread, once a step: one wake-up of the loop for all turns."""
+        self._loop.call_soon_threadsafe(self._dispatch, outcomes)
+
+    def _dispatch(self, outcomes: list[Outcome]) -> None:
+        for outcome in outcomes:
+            flight = self._turns.get(outcome.job_id)
+            if flight is not None:  # a cancelled turn has left before its row did
+                flight.turn.hear(outcome)
+
+    async def _beat(self) -> None:
+        """Say `response.in_progress` again where a turn has been silent for too long."""
+        while True:
+            await asyncio.sleep(min(1.0, self._limits.heartbeat_seconds / 2))
+            for flight in self._turns.values():
+                flight.turn.beat(self._limits.heartbeat_seconds)
+
+    async def _keep_house(self) -> None:
+        """Delete what has expired, and the oldest when there is too much."""
+        while True:
+            try:
+                await asyncio.to_thread(self.archive.store.expire, now())
+                await asyncio.to_thread(self.archive.store.shrink, self._limits.store_bytes)
+            except Failure as failure:
+                log.error("upkeep of the store failed: %s", failure)
+            await asyncio.sleep(UPKEEP_SECONDS)
+
+
+def _remember(session: Session | None, planned: Plan, final: Response) -> None:
+    """Let a connection continue a turn of its own, whatever the store keeps."""
+    if session is not None and final.status in ("completed", "incomplete"):
+        items = [*planned.context.history, *planned.context.own, *final.output]
+        size = len(codec.encode(items))
+        session.remember(final.id, items, stored=final.store, size=size)

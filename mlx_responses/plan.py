@@ -1,0 +1,180 @@
+"""A request and a loaded model -> a Plan: checked, rendered, bounded. Behind this door nothing is
+refused any more. Runs nothing; combines values of rooms that do not know each other.
+"""
+
+import msgspec
+
+from mlx_responses import dialects, prompt
+from mlx_responses.archive import Context, Order
+from mlx_responses.catalog import Effort, ModelSpec
+from mlx_responses.dialects import Transcript
+from mlx_responses.engine.job import Job, Sampling
+from mlx_responses.engine.load import Loaded
+from mlx_responses.errors import RequestError
+from mlx_responses.wire.codec import refuse_unserved
+from mlx_responses.wire.request import (
+    ConversationRef,
+    CountTokens,
+    CreateResponse,
+    ReasoningOptions,
+    TextOptions,
+)
+from mlx_responses.wire.response import ReasoningEcho, Response, TextEcho
+from mlx_responses.wire.tools import FunctionTool, HostedTool, Tool
+
+LOGPROBS = "message.output_text.logprobs"
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """A request that can be run.
+
+    response  as it begins
+    logprobs  text deltas carry them
+    one_call  the turn ends with its first tool call (`parallel_tool_calls: false`)
+    """
+
+    request: CreateResponse
+    context: Context
+    job: Job
+    response: Response
+    transcript: Transcript
+    logprobs: bool
+    one_call: bool
+
+
+def plan(order: Order, loaded: Loaded) -> Plan:
+    """Check, render and bound a request. Raises `RequestError`, `PromptTooLong`.
+
+    Uses the model's tokenizer, so always call it on the same thread.
+    """
+    request, context = order.request, order.context
+    refuse_unserved(request)
+    _refuse_tools(request)
+    effort = _effort(request, loaded.spec)
+    thinking = effort in loaded.spec.thinking
+    logprobs = bool(request.logprobs) or LOGPROBS in request.include
+    rendered = render(request, context, loaded, thinking=thinking)
+    room = loaded.context_window - len(rendered.ids)
+    job = Job(
+        id=order.id,
+        model=loaded.spec,
+        vocab_size=loaded.vocab_size,
+        prompt=rendered.ids,
+        segments=rendered.segments,
+        max_tokens=min(request.max_output_tokens or room, room),
+        sampling=_sampling(request, loaded.spec),
+        top_logprobs=(request.top_logprobs or 0) if logprobs else None,
+    )
+    reader = dialects.reader(_dialect(loaded), thinking=thinking, opening=rendered.opening)
+    return Plan(
+        request=request,
+        context=context,
+        job=job,
+        response=_response(order, job, effort),
+        transcript=Transcript(loaded.tokenizer, reader, stops=request.stop, logprobs=logprobs),
+        logprobs=logprobs,
+        one_call=not request.parallel_tool_calls,
+    )
+
+
+def count(request: CountTokens, context: Context, loaded: Loaded) -> int:
+    """The prompt tokens of the create request with these fields. Raises as `plan` does."""
+    thinking = _effort(request, loaded.spec) in loaded.spec.thinking
+    return len(render(request, context, loaded, thinking=thinking).ids)
+
+
+def render(
+    request: CreateResponse | CountTokens, context: Context, loaded: Loaded, *, thinking: bool
+) -> prompt.Prompt:
+    """The prompt of a request in its context. Raises `RequestError`, `PromptTooLong`."""
+    ask = prompt.Ask(
+        input=context.own,
+        history=context.history,
+        instructions=request.instructions,
+        tools=_offered(request),
+        thinking=thinking,
+        truncation=request.truncation,
+    )
+    return prompt.build(ask, loaded.tokenizer, context_window=loaded.context_window)
+
+
+def _offered(request: CreateResponse | CountTokens) -> list[Tool]:
+    """The tools that the model is shown."""
+    return [] if request.tool_choice == "none" else request.tools
+
+
+def _refuse_tools(request: CreateResponse) -> None:
+    """What this version cannot promise. Kinds of tools are refused where they are rendered."""
+    for n, tool in enumerate(request.tools):
+        if isinstance(tool, FunctionTool) and tool.strict:
+            raise RequestError(
+                "Strict arguments cannot be promised yet; leave 'strict' out or give false.",
+                param=f"tools[{n}].strict",
+                code="unsupported_value",
+            )
+
+
+def _effort(request: CreateResponse | CountTokens, spec: ModelSpec) -> Effort:
+    asked = request.reasoning.effort if request.reasoning else None
+    return asked or spec.default_effort
+
+
+def _dialect(loaded: Loaded) -> str:
+    if loaded.spec.dialect != "auto":
+        return loaded.spec.dialect
+    return dialects.detect(loaded.tokenizer.control_texts, loaded.chat_template or "")
+
+
+def _sampling(request: CreateResponse, spec: ModelSpec) -> Sampling:
+    """The request's wishes over the model card's advice."""
+    advice = spec.sampling
+
+    def wish(asked: float | None, advised: float) -> float:
+        return advised if asked is None else asked
+
+    return Sampling(
+        temperature=wish(request.temperature, advice.temperature),
+        top_p=wish(request.top_p, advice.top_p),
+        top_k=advice.top_k if request.top_k is None else request.top_k,
+        min_p=wish(request.min_p, advice.min_p),
+        repetition_penalty=wish(request.repetition_penalty, advice.repetition_penalty),
+        presence_penalty=request.presence_penalty or 0.0,
+        frequency_penalty=request.frequency_penalty or 0.0,
+        logit_bias=tuple((request.logit_bias or {}).items()),
+        seed=request.seed,
+    )
+
+
+def _response(order: Order, job: Job, effort: Effort) -> Response:
+    """The response as it begins: what was asked, with the defaults that were used filled in."""
+    request, conversation = order.request, order.context.conversation_id
+    reasoning = request.reasoning or ReasoningOptions()
+    text = request.text or TextOptions()
+    return Response(
+        id=job.id,
+        created_at=order.created_at,
+        model=request.model,
+        previous_response_id=request.previous_response_id,
+        conversation=ConversationRef(conversation) if conversation else msgspec.UNSET,
+        instructions=request.instructions,
+        tools=[tool for tool in request.tools if not isinstance(tool, HostedTool)],
+        tool_choice=request.tool_choice,
+        parallel_tool_calls=request.parallel_tool_calls,
+        truncation=request.truncation,
+        text=TextEcho(verbosity=text.verbosity or msgspec.UNSET),
+        temperature=job.sampling.temperature,
+        top_p=job.sampling.top_p,
+        presence_penalty=job.sampling.presence_penalty,
+        frequency_penalty=job.sampling.frequency_penalty,
+        top_logprobs=request.top_logprobs or 0,
+        reasoning=ReasoningEcho(effort=effort, summary=reasoning.summary),
+        max_output_tokens=request.max_output_tokens,
+        max_tool_calls=request.max_tool_calls,
+        store=bool(request.store),
+        background=request.background,
+        metadata=request.metadata,
+        safety_identifier=request.safety_identifier,
+        prompt_cache_key=request.prompt_cache_key,
+        prompt_cache_retention=request.prompt_cache_retention or msgspec.UNSET,
+        user=request.user or msgspec.UNSET,
+    )

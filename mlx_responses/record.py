@@ -1,0 +1,166 @@
+"""A turn -> what the store keeps of it, while it waits, runs and when it has ended."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from concurrent.futures import Future
+
+import msgspec
+
+from mlx_responses.archive import Archive
+from mlx_responses.errors import Failure
+from mlx_responses.plan import Plan
+from mlx_responses.running import Sent, encoded
+from mlx_responses.store import Store, StoredEvent, StoredTurn
+from mlx_responses.turn import Turn
+from mlx_responses.wire import codec
+from mlx_responses.wire.events import Event
+from mlx_responses.wire.response import Response
+
+log = logging.getLogger(__name__)
+
+DAY_SECONDS = 86_400
+
+
+def stored_turn(
+    planned: Plan,
+    response: Response,
+    *,
+    retention_days: int,
+    generated: Sequence[int] = (),
+    events: Sequence[StoredEvent] = (),
+) -> StoredTurn:
+    """What is kept of a turn whose snapshot is now `response`; `generated`: the answer's ids."""
+    request, context = planned.request, planned.context
+    return StoredTurn(
+        id=response.id,
+        status=response.status,
+        model=response.model,
+        created_at=response.created_at,
+        completed_at=response.completed_at,
+        expires_at=response.created_at + retention_days * DAY_SECONDS,
+        background=response.background,
+        response=codec.encode(response),
+        request=codec.encode(request),
+        input=[codec.encode(item) for item in context.own],
+        history=[codec.encode(item) for item in context.history],
+        previous_response_id=response.previous_response_id,
+        conversation_id=context.conversation_id,
+        conversation_at=context.conversation_at,
+        token_ids=[*planned.job.prompt, *generated],
+        usage=codec.encode(response.usage) if response.usage else None,
+        metadata=response.metadata,
+        user=request.user,
+        safety_identifier=request.safety_identifier,
+        session_id=request.session_id,
+        prompt_cache_key=request.prompt_cache_key,
+        events=events,
+    )
+
+
+class Recorder:
+    """Writes turns into the store as they wait, run and end. Lives on one event loop."""
+
+    def __init__(self, archive: Archive, retention_days: int) -> None:
+        self._archive = archive
+        self._days = retention_days
+
+    async def queued(self, planned: Plan) -> None:
+        """Commit a background turn before anybody is told of it. Raises `StoreFailed`."""
+        response = msgspec.structs.replace(planned.response, status="queued")
+        await self._archive.keep(stored_turn(planned, response, retention_days=self._days))
+
+    def begun(self, planned: Plan, turn: Turn) -> None:
+        """A turn that waited runs: after a restart it would be lost, not waiting."""
+        kept = stored_turn(planned, turn.snapshot, retention_days=self._days)
+        try:
+            self._archive.store.update(kept)
+        except Failure as failure:
+            log.warning("the start of %s is not noted: %s", kept.id, failure)
+
+    async def ended(
+        self, planned: Plan, turn: Turn, events: list[Event], events_log: "EventLog | None"
+    ) -> tuple[Response, list[Event]]:
+        """Commit an ended turn, its `events` being the last ones: before they leave.
+
+        Where that fails, `store` tells so in the snapshot and the last event.
+        """
+        final = turn.snapshot
+        if not final.store:
+            return final, events
+        last = await events_log.closing(encoded(events)) if events_log is not None else []
+        kept = stored_turn(
+            planned,
+            final,
+            retention_days=self._days,
+            generated=turn.generated_ids,
+            events=last,
+        )
+        try:
+            await self._archive.keep(kept)
+        except Failure as failure:
+            log.error("response %s is not stored: %s", final.id, failure)
+            final = msgspec.structs.replace(final, store=False)
+            events = [_with_response(event, final) for event in events]
+        return final, events
+
+
+def _with_response(event: Event, response: Response) -> Event:
+    """A terminal event with another snapshot; any other event as it is."""
+    if event.type in ("response.completed", "response.incomplete", "response.failed"):
+        return msgspec.structs.replace(event, response=response)
+    return event
+
+
+class EventLog:
+    """A background turn's events on their way into the store: one write at a time, the rest joins
+    the next. Lives on one event loop."""
+
+    def __init__(self, store: Store, response_id: str, logged: int) -> None:
+        self._store = store
+        self._id = response_id
+        self._logged = logged
+        self._count = 0
+        self._pending: list[StoredEvent] = []  # bounded as the turn's own log is
+        self._writing: asyncio.Future[bool] | None = None
+
+    def add(self, batch: Sequence[Sent]) -> None:
+        """More events, in their order."""
+        self._pending += self._numbered(batch)
+        self._flush()
+
+    def _numbered(self, batch: Sequence[Sent]) -> list[StoredEvent]:
+        first, self._count = self._count, self._count + len(batch)
+        return [
+            StoredEvent(number, sent.type, sent.json)
+            for number, sent in enumerate(batch, start=first)
+            if number >= self._logged
+        ]
+
+    def _flush(self) -> None:
+        if self._writing is not None or not self._pending:
+            return
+        batch, self._pending = self._pending, []
+        try:
+            written: Future[bool] = self._store.append_events(self._id, batch)
+        except Failure as failure:  # the writer is busy: they go with the next ones
+            log.warning("events of %s wait: %s", self._id, failure)
+            self._pending = [*batch, *self._pending]
+            return
+        self._writing = asyncio.wrap_future(written)
+        self._writing.add_done_callback(self._written)
+
+    def _written(self, done: "asyncio.Future[bool]") -> None:
+        self._writing = None
+        if not done.cancelled() and done.exception() is not None:
+            log.error("events of %s are lost: %s", self._id, done.exception())
+        self._flush()
+
+    async def closing(self, last: Sequence[Sent]) -> list[StoredEvent]:
+        """The last events, and what else is not written yet: to go with the turn's own commit."""
+        while self._writing is not None:
+            await asyncio.wait([self._writing])
+            await asyncio.sleep(0)  # lets `_written` run, which may write on
+        self._pending += self._numbered(last)
+        rest, self._pending = self._pending, []
+        return rest

@@ -1,0 +1,160 @@
+"""One response from submission to terminal event. The conductor: it knows the rooms, and they do
+not know each other. Parses no text, writes no SQL, touches no logit.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Literal
+
+from mlx_responses.engine.engine import Engine
+from mlx_responses.engine.job import Failed, Finished, Logprob, Outcome, Progress, Token
+from mlx_responses.parts import Begun, Broken, CallEnded, Ended, Heartbeat, Part, Said, Usage
+from mlx_responses.plan import Plan
+from mlx_responses.timeline import Timeline
+from mlx_responses.wire.events import Event
+from mlx_responses.wire.response import Response
+
+log = logging.getLogger(__name__)
+
+Mint = Callable[[str], str]
+Clock = Callable[[], int]
+
+
+class Turn:
+    """One running response. `hear`, `beat`, `cancel` and `abort` are called on the event loop."""
+
+    def __init__(self, planned: Plan, engine: Engine, *, mint: Mint, now: Clock) -> None:
+        self._plan = planned
+        self._engine = engine
+        self._now = now
+        self._timeline = Timeline(planned.response, mint, include_logprobs=planned.logprobs)
+        self._inbox: list[Outcome | Part] = []  # bounded by the job's max_tokens
+        self._arrival: asyncio.Future[None] | None = None  # made by `run` while it waits
+        self.generated_ids: list[int] = []
+        """What the model wrote, the end token left out; bounded by the job's max_tokens."""
+        self._generated = 0
+        self._cached = 0
+        self._spoke = 0.0  # loop time of the last event
+
+    def submit(self) -> None:
+        """Hand the job to the engine. Raises `Overloaded`."""
+        self._engine.submit(self._plan.job)
+
+    def hear(self, message: Outcome | Part) -> None:
+        """Take what the engine, or whoever watches the turn, says; `run` goes on with it."""
+        self._inbox.append(message)
+        if self._arrival is not None and not self._arrival.done():
+            self._arrival.set_result(None)
+
+    def cancel(self) -> None:
+        """End as cancelled, at once for readers and within one step for the engine."""
+        self.hear(Ended("cancelled", self._usage(), self._now()))
+
+    def abort(self, reason: str) -> None:
+        """End as failed: our side stops before the model did."""
+        self.hear(Broken("server_error", reason, self._usage(), self._now()))
+
+    def beat(self, silence_seconds: float) -> None:
+        """Speak up if the last event is so long ago."""
+        if asyncio.get_running_loop().time() - self._spoke >= silence_seconds:
+            self.hear(Heartbeat())
+
+    async def run(self) -> AsyncIterator[list[Event]]:
+        """Every event up to the terminal one, in batches; the last may be empty. Never raises."""
+        try:
+            yield self._spoken(self._timeline.start())
+            while not self._timeline.ended:
+                events: list[Event] = []
+                for message in await self._take():
+                    events += self._apply(message)
+                    if self._timeline.ended:
+                        break
+                if events or self._timeline.ended:
+                    yield self._spoken(events)
+        except Exception:
+            log.exception("turn %s broke", self._plan.job.id)
+            if not self._timeline.ended:
+                broken = Broken("server_error", "The server failed.", self._usage(), self._now())
+                yield self._timeline.apply(broken)
+        finally:
+            self._engine.cancel(self._plan.job.id)  # nothing to do where the engine ended it
+
+    @property
+    def ended(self) -> bool:
+        """Whether the last event was said."""
+        return self._timeline.ended
+
+    @property
+    def snapshot(self) -> Response:
+        """The response as it is now."""
+        return self._timeline.snapshot
+
+    async def _take(self) -> list[Outcome | Part]:
+        if not self._inbox:
+            self._arrival = asyncio.get_running_loop().create_future()
+            await self._arrival
+            self._arrival = None
+        messages, self._inbox = self._inbox, []
+        return messages
+
+    def _spoken(self, events: list[Event]) -> list[Event]:
+        self._spoke = asyncio.get_running_loop().time()
+        return events
+
+    def _apply(self, message: Outcome | Part) -> list[Event]:
+        match message:
+            case Token(id=token_id, logprob=logprob):
+                return self._token(token_id, logprob)
+            case Progress(cached=cached):
+                self._cached = cached
+                return self._begun()
+            case Finished(reason=reason, generated=generated, cached=cached):
+                self._generated, self._cached = generated, cached
+                return self._finish("completed" if reason == "stop" else reason)
+            case Failed(message=text, code=code):
+                return self._timeline.apply(Broken(code, text, self._usage(), self._now()))
+            case part:
+                return self._timeline.apply(part)
+
+    def _token(self, token_id: int, logprob: Logprob | None) -> list[Event]:
+        self._generated += 1
+        self.generated_ids.append(token_id)
+        begun = self._begun()
+        if logprob is None:
+            said = self._plan.transcript.feed(token_id)
+        else:
+            said = self._plan.transcript.feed(token_id, logprob.chosen, logprob.top)
+        events = begun + self._say(said)
+        if not self._timeline.ended and self._plan.transcript.stopped:
+            events += self._end("completed")
+        return events
+
+    def _begun(self) -> list[Event]:
+        """A turn that waited is being worked on now."""
+        return self._timeline.apply(Begun()) if self._timeline.waiting else []
+
+    def _finish(self, reason: Literal["completed", "length", "cancelled"]) -> list[Event]:
+        events = self._begun() if reason != "cancelled" else []
+        if not self._timeline.waiting:
+            events += self._say(self._plan.transcript.finish())
+        return events if self._timeline.ended else events + self._end(reason)
+
+    def _say(self, said: Sequence[Said]) -> list[Event]:
+        events: list[Event] = []
+        for part in said:
+            events += self._timeline.apply(part)
+            if isinstance(part, CallEnded) and self._plan.one_call:
+                return events + self._end("completed")
+        return events
+
+    def _end(self, reason: Literal["completed", "length", "cancelled"]) -> list[Event]:
+        return self._timeline.apply(Ended(reason, self._usage(), self._now()))
+
+    def _usage(self) -> Usage:
+        return Usage(
+            input=len(self._plan.job.prompt),
+            cached=self._cached,
+            output=self._generated,
+            reasoning=self._plan.transcript.reasoning_tokens,
+        )

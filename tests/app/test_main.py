@@ -1,0 +1,108 @@
+"""The command line: quick help, clear refusals, a clean stop."""
+
+import contextlib
+import resource
+import signal
+import socket
+import subprocess
+import sys
+
+import httpx
+import pytest
+from mlx_responses.app.__main__ import main
+
+from mlx_responses import __version__
+from mlx_responses.catalog import PACKAGED_CATALOG
+
+COMMAND = [sys.executable, "-m", "mlx_responses.app"]
+HEAVY = {"mlx", "mlx_lm", "transformers", "numpy", "litestar", "uvicorn", "asyncio"}
+
+
+def children_seconds():
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
+def test_help_imports_nothing_heavy_and_takes_no_time():
+    before = children_seconds()
+    code = "import mlx_responses.app.__main__, sys; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    helped = subprocess.run([*COMMAND, "--help"], capture_output=True, text=True)
+    assert not HEAVY & set(loaded.stdout.split())
+    assert "serve" in helped.stdout
+    assert children_seconds() - before < 0.6  # two starts, of 0.3 s at most
+
+
+def test_the_version_is_the_packages(capsys):
+    with pytest.raises(SystemExit) as left:
+        main(["--version"])
+    assert left.value.code == 0
+    assert capsys.readouterr().out == f"mlx-responses {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--port", "abc"], "port: must be 0..65535, got 'abc' (from --port)"),
+        (["--models", "/no/such.toml"], "/no/such.toml"),
+        (["--model", "other"], "model: The model 'other' does not exist here."),
+        (["--data-dir", "/dev/null/x"], "data_dir: cannot make /dev/null/x"),
+    ],
+)
+def test_a_bad_setting_is_one_line_and_exit_code_2(capsys, tmp_path, flags, said):
+    with contextlib.chdir(tmp_path):
+        assert main(["serve", "--port", "0", "--data-dir", str(tmp_path), *flags]) == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
+
+
+def test_an_unknown_flag_is_refused():
+    with pytest.raises(SystemExit) as left:
+        main(["serve", "--prot", "1"])
+    assert left.value.code == 2
+
+
+def test_a_port_in_use_is_one_line_and_exit_code_1(capsys, tmp_path):
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = str(other.getsockname()[1])
+        assert main(["serve", "--port", port, "--data-dir", str(tmp_path)]) == 1
+    error = capsys.readouterr().err
+    assert f"cannot listen on 127.0.0.1 port {port}" in error
+    assert "--port" in error
+    assert error.count("\n") == 1
+
+
+@contextlib.contextmanager
+def started(data_dir):
+    """`serve` as its own process, told by environment; yields it and its URL."""
+    environment = {
+        "MLX_RESPONSES_PORT": "0",
+        "MLX_RESPONSES_MODELS": str(PACKAGED_CATALOG),
+        "MLX_RESPONSES_DATA_DIR": str(data_dir),
+        "MLX_RESPONSES_DRAIN_SECONDS": "0.2",
+    }
+    with subprocess.Popen(
+        [*COMMAND, "serve"], env=environment, stderr=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            lines = iter(process.stderr.readline, "")
+            said = next(line for line in lines if line.startswith("listening on "))
+            yield process, said.removeprefix("listening on ").strip()
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_streams_with_their_terminal_event_and_exits_with_0(number, tmp_path):
+    body = {"model": "pocket", "input": "Hi", "stream": True, "logit_bias": {"65": 100}}
+    with started(tmp_path) as (process, url):
+        with httpx.stream("POST", f"{url}/v1/responses", json=body, timeout=30) as stream:
+            lines = stream.iter_lines()
+            assert next(lines) == "event: response.created"
+            process.send_signal(number)
+            *_, done, blank = lines
+        assert (done, blank) == ("data: [DONE]", "")
+        assert process.wait(10) == 0

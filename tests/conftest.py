@@ -1,0 +1,16 @@
+"""The server that many tests share: the whole thing, with a real engine and the pocket model."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from mlx_responses.catalog import PACKAGED_CATALOG
+from tests.serving import serving_model
+
+
+@pytest.fixture(scope="session")
+def pocket_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Base URL of a server with the model `pocket`."""
+    home = tmp_path_factory.mktemp("data")
+    with serving_model(models=PACKAGED_CATALOG, data_dir=home) as url:
+        yield url

@@ -1,0 +1,81 @@
+"""Runs the server in a thread of the test process, on a free loopback port."""
+
+import asyncio
+import contextlib
+import queue
+from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import uvloop
+from mlx_responses.app import serve
+from mlx_responses.app.settings import Settings
+
+from mlx_responses.live import Live
+
+Main = Callable[[serve.Say, asyncio.Event], Awaitable[None]]
+
+START_SECONDS = 60
+"""Loading a model on a busy machine."""
+STOP_SECONDS = 30
+ENDED = "ended"
+
+
+@contextlib.contextmanager
+def serving(live: Live, **settings: object) -> Iterator[str]:
+    """The app over an open (or scripted) Live; yields its base URL."""
+    chosen = Settings(port=0, **settings)
+
+    async def main(say: serve.Say, stop: asyncio.Event) -> None:
+        with serve.bind(chosen) as listener:
+            await serve.listen(live, chosen, listener, say=say, stop=stop)
+
+    with in_thread(main) as url:
+        yield url
+
+
+@contextlib.contextmanager
+def serving_model(**settings: object) -> Iterator[str]:
+    """The whole server with a real engine, as `mlx-responses serve` runs it."""
+    chosen = Settings(port=0, **settings)
+
+    async def main(say: serve.Say, stop: asyncio.Event) -> None:
+        await serve.serve(chosen, say, stop)
+
+    with in_thread(main) as url:
+        yield url
+
+
+@contextlib.contextmanager
+def in_thread(main: Main) -> Iterator[str]:
+    """Run `main` on a loop of its own; yields the URL it says. It must stop when told to."""
+    said: queue.Queue[str] = queue.Queue()
+    stop = asyncio.Event()
+    loops: list[asyncio.AbstractEventLoop] = []
+
+    async def body() -> None:
+        loops.append(asyncio.get_running_loop())
+        await main(said.put, stop)
+
+    def run() -> None:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(body())
+
+    with ThreadPoolExecutor(1, thread_name_prefix="server") as thread:
+        ending = thread.submit(run)
+        ending.add_done_callback(lambda _: said.put(ENDED))
+        try:
+            yield _await_url(said, ending)
+        finally:
+            if not ending.done():
+                loops[0].call_soon_threadsafe(stop.set)
+            ending.result(STOP_SECONDS)
+
+
+def _await_url(said: queue.Queue[str], ending: Future[None]) -> str:
+    while True:
+        line = said.get(timeout=START_SECONDS)
+        if line == ENDED:
+            ending.result()
+            raise AssertionError("the server ended before it listened")
+        if line.startswith("listening on "):
+            return line.removeprefix("listening on ")

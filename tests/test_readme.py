@@ -1,0 +1,36 @@
+"""README tells the truth: its commands and examples run, its tables are those of the code."""
+
+import re
+import subprocess
+import sys
+
+import pytest
+from tools.docs import README, written
+
+TEXT = README.read_text("utf-8")
+EXAMPLES = re.findall(r"<!-- run -->\n```(sh|python)\n(.*?)```", TEXT, re.DOTALL)
+ADDRESS = "http://127.0.0.1:8642"
+
+
+def test_the_tables_are_those_of_the_code():
+    assert written(TEXT) == TEXT, "run 'make docs'"
+
+
+def test_there_are_examples_of_both_kinds():
+    assert {language for language, _ in EXAMPLES} == {"sh", "python"}
+    assert all(ADDRESS in code for _, code in EXAMPLES)
+
+
+@pytest.mark.parametrize(("language", "code"), EXAMPLES)
+def test_an_example_runs_and_prints_an_answer(language, code, pocket_server):
+    interpreter = [sys.executable, "-c"] if language == "python" else ["bash", "-euc"]
+    done = subprocess.run(
+        [*interpreter, code.replace(ADDRESS, pocket_server)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip()
+    assert '"error":{' not in done.stdout
