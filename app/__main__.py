@@ -15,6 +15,8 @@ from .settings import SettingsError, add_flags, read_settings
 
 EXIT_CANNOT_START = 1
 EXIT_BAD_SETTING = 2
+EXIT_INTERRUPTED = 130
+"""128 and the number of SIGINT, as shells have it."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -23,16 +25,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments.pop("command")
     try:
         settings = read_settings(arguments)
-    except SettingsError as error:
-        return _refuse(error, EXIT_BAD_SETTING)
-    # MLX and the web server take a second to import; --help must not wait for them.
-    server = importlib.import_module(".serve", __package__)
-    try:
+        # MLX and the web server take a second to import; --help must not wait for them.
+        server = importlib.import_module(".serve", __package__)
         server.run(settings, _say)
     except SettingsError as error:
         return _refuse(error, EXIT_BAD_SETTING)
-    except (Failure, server.CannotListen) as error:
+    except Failure as error:
         return _refuse(error, EXIT_CANNOT_START)
+    except KeyboardInterrupt:  # Ctrl-C before the server listens for signals
+        return EXIT_INTERRUPTED
     return 0
 
 

@@ -18,8 +18,9 @@ import uvloop
 
 from mlx_responses import __version__
 from mlx_responses.catalog import PACKAGED_CATALOG, Catalog, read_catalog
-from mlx_responses.errors import ModelNotFound, RequestError
+from mlx_responses.errors import Failure, ModelNotFound, RequestError
 from mlx_responses.live import Live, LiveLimits
+from mlx_responses.seal import Seal, read_key
 from mlx_responses.store import Store
 
 from .build import build_app
@@ -27,6 +28,8 @@ from .settings import CONFIG_DIR, Settings, SettingsError
 
 log = logging.getLogger(__name__)
 
+KEY = "keys/seal.key"
+"""In the data folder: what thoughts and summaries are sealed with, for clients to hold."""
 DATABASE = "responses.db"
 """In the data folder: responses, their chains and events, conversations."""
 
@@ -38,13 +41,13 @@ LINGER_SECONDS = 2
 """After the last terminal event: how long slow readers may take to fetch it."""
 
 
-class CannotListen(Exception):
+class CannotListen(Failure):
     """The address is taken, or is not this machine's; the message says what to do."""
 
 
 def run(settings: Settings, say: Say) -> None:
-    """Serve until SIGINT or SIGTERM. Raises `SettingsError`, `CannotListen` or a `Failure` when it
-    cannot start; `say` gets the lines for whoever started it."""
+    """Serve until SIGINT or SIGTERM. Raises `SettingsError` or a `Failure` when it cannot start;
+    `say` gets the lines for whoever started it."""
     logging.basicConfig(
         level=settings.log_level.upper(),
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
@@ -68,6 +71,7 @@ async def serve(settings: Settings, say: Say, stop: asyncio.Event | None = None)
         live = Live(
             catalog=catalog,
             store=store,
+            seal=Seal(read_key(settings.data_folder / KEY)),
             default_model=settings.model,
             limits=LiveLimits(
                 turns=settings.max_turns,

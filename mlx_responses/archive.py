@@ -9,7 +9,10 @@ from typing import TypeVar
 
 import msgspec
 
+from mlx_responses import compaction
+from mlx_responses.compaction import View
 from mlx_responses.errors import NotFound, RequestError
+from mlx_responses.seal import Seal
 from mlx_responses.session import Session
 from mlx_responses.store import (
     Chain,
@@ -75,24 +78,29 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     token_ids: list[int] = []
     conversation_id: str | None = None
     conversation_at: int = 0
+    view: View = View([], [])
+    """`history` and `own` as the prompt shows them: filled by `Archive.context`."""
 
 
 class Order(msgspec.Struct, frozen=True):
     """A response to make: a request in its context. `logged`: how many of its events are kept
-    already, where an earlier process had begun it."""
+    already, where an earlier process had begun it. `preface`: the sealed summary of what its
+    context was, if that was told in short first."""
 
     id: str
     created_at: int
     request: CreateResponse
     context: Context
     logged: int = 0
+    preface: str | None = None
 
 
 class Archive:
     """The store as endpoints and turns use it. Reads run in threads, so the loop stays awake."""
 
-    def __init__(self, store: Store, mint: Mint) -> None:
+    def __init__(self, store: Store, seal: Seal, mint: Mint) -> None:
         self.store = store
+        self._seal = seal
         self._mint = mint
 
     async def context(
@@ -101,10 +109,13 @@ class Archive:
         """Everything before a request's answer. Raises `RequestError` or `NotFound` by name."""
         own = [await self._own(item, n) for n, item in enumerate(_as_items(request.input))]
         if request.conversation is not None:
-            return await self._in_conversation(conversation_id(request.conversation), own)
-        if request.previous_response_id is None:
-            return Context(own=own)
-        return await self._after(request, request.previous_response_id, own, session)
+            context = await self._in_conversation(conversation_id(request.conversation), own)
+        elif request.previous_response_id is not None:
+            context = await self._after(request, request.previous_response_id, own, session)
+        else:
+            context = Context(own=own)
+        view = compaction.visible(context.history, own, self._seal)
+        return msgspec.structs.replace(context, view=view)
 
     async def _after(
         self,

@@ -20,6 +20,7 @@ from mlx_responses.wire.items import (
     Reasoning,
     ReasoningText,
 )
+from mlx_responses.wire.response import Response
 
 REQUEST = (
     "Summarize the conversation so far for whoever continues it: what was asked, what was done and "
@@ -30,6 +31,11 @@ SUMMARY_TOKENS = 1024
 """The longest summary: a page of text, however long the conversation was."""
 TAIL_CHARACTERS = 8192
 """Of the newest exchange as JSON; a longer one is only in the summary."""
+
+
+def summary_tokens(context_window: int) -> int:
+    """The most tokens of a summary: it must leave room to go on."""
+    return min(SUMMARY_TOKENS, context_window // 4)
 
 
 class Window(msgspec.Struct, frozen=True):
@@ -49,32 +55,67 @@ def without_trigger(items: Sequence[Item]) -> list[Item]:
     return [item for item in items if not isinstance(item, CompactionTrigger)]
 
 
-def sealed(summary: str, items: Sequence[Item], seal: Seal) -> str:
-    """The `encrypted_content` for `items` told as `summary`."""
-    window = Window(summary.strip(), newest_exchange(items))
+def sealed(summary: str, tail: Sequence[Item], seal: Seal) -> str:
+    """The `encrypted_content` for a summary and the items that go on from it."""
+    window = Window(summary.strip(), list(tail))
     return seal.close(msgspec.json.encode(window).decode(), "compaction")
 
 
-def newest_exchange(items: Sequence[Item]) -> list[Item]:
-    """The last user message and all after it, if that is short and no call of it is torn apart."""
-    starts = [n for n, item in enumerate(items) if isinstance(item, Message) and _is_user(item)]
-    tail = list(items[starts[-1] :]) if starts else []
-    calls = {item.call_id for item in tail if isinstance(item, FunctionCall)}
-    outputs = {item.call_id for item in tail if isinstance(item, FunctionCallOutput)}
-    fits = len(msgspec.json.encode(tail)) <= TAIL_CHARACTERS
-    return tail if fits and outputs <= calls else []
+def resealed(response: Response, tail: Sequence[Item], seal: Seal) -> str:
+    """The summary in a finished compaction, sealed again with another tail."""
+    item = response.output[0]
+    assert isinstance(item, Compaction)
+    text = seal.open(item.encrypted_content, "compaction", param="input")
+    return sealed(msgspec.json.decode(text, type=Window).summary, tail, seal)
 
 
-def _is_user(item: Message) -> bool:
-    return item.role == "user"
+def parted(items: Sequence[Item]) -> tuple[list[Item], list[Item]]:
+    """Items before the newest exchange, and it: the last user message with all after it.
+
+    An exchange whose outputs answer calls before it begins with the first of those calls.
+    """
+    starts = [n for n, i in enumerate(items) if isinstance(i, Message) and i.role == "user"]
+    start = starts[-1] if starts else len(items)
+    answered = {i.call_id for i in items[start:] if isinstance(i, FunctionCallOutput)}
+    calls = [
+        n for n, i in enumerate(items) if isinstance(i, FunctionCall) and i.call_id in answered
+    ]
+    start = min([start, *calls])
+    return list(items[:start]), list(items[start:])
 
 
-def opened(items: Sequence[tuple[str, Item]], seal: Seal) -> list[Item]:
-    """Items with what was sealed in them put back; each comes with its path for errors.
+def short_tail(items: Sequence[Item]) -> list[Item]:
+    """The newest exchange, if it is short enough to stay as it is."""
+    _, tail = parted(items)
+    return tail if len(msgspec.json.encode(tail)) <= TAIL_CHARACTERS else []
+
+
+class View(msgspec.Struct, frozen=True):
+    """Items as a prompt shows them. `first`: the place of `own[0]` in the request's input."""
+
+    history: list[Item]
+    own: list[Item]
+    first: int = 0
+
+
+def visible(history: Sequence[Item], own: Sequence[Item], seal: Seal) -> View:
+    """Items with what was sealed in them put back.
 
     A compaction becomes its summary and its tail, and all before it but system and developer
     messages goes. Raises `RequestError` with `invalid_encrypted_content`.
     """
+    before = [("previous_response_id", item) for item in history]
+    asked = [(f"input[{n}]", item) for n, item in enumerate(own)]
+    told = [n for n, item in enumerate(own) if isinstance(item, Compaction)]
+    first = told[-1] + 1 if told else 0
+    return View(
+        _opened([*before, *asked[:first]], seal),
+        _opened(asked[first:], seal),
+        first,
+    )
+
+
+def _opened(items: Sequence[tuple[str, Item]], seal: Seal) -> list[Item]:
     plain: list[Item] = []
     for path, item in items:
         match item:

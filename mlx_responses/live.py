@@ -24,12 +24,14 @@ from mlx_responses.errors import Failure, Overloaded, RequestError
 from mlx_responses.plan import Plan, count, plan
 from mlx_responses.record import EventLog, Recorder
 from mlx_responses.running import Running, Sent, encoded
+from mlx_responses.seal import Seal
 from mlx_responses.session import Session
 from mlx_responses.store import Store
+from mlx_responses.summaries import Summaries
 from mlx_responses.turn import Turn
 from mlx_responses.wire import codec
-from mlx_responses.wire.request import CountTokens, CreateResponse
-from mlx_responses.wire.response import Response
+from mlx_responses.wire.request import CompactContext, CountTokens, CreateResponse
+from mlx_responses.wire.response import CompactedResponse, Response
 
 log = logging.getLogger(__name__)
 
@@ -92,14 +94,17 @@ class Live:
         *,
         catalog: Catalog,
         store: Store,
+        seal: Seal,
         default_model: str,
         limits: LiveLimits | None = None,
         make_engine: Callable[[Deliver], Engine] = lambda deliver: Engine(deliver=deliver),
     ) -> None:
         self.catalog = catalog
         self.default_model = default_model
-        self.archive = Archive(store, mint)
+        self.archive = Archive(store, seal, mint)
+        self._seal = seal
         self._limits = limits or LiveLimits()
+        self._summaries = Summaries(self._launch, seal, mint=mint, now=now)
         self._recorder = Recorder(self.archive, self._limits.retention_days)
         self._engine = make_engine(self._deliver)
         self._turns: dict[str, InFlight] = {}
@@ -176,7 +181,10 @@ class Live:
     async def _launch(self, order: Order, session: Session | None) -> Running:
         request, context = order.request, order.context
         loaded = await self._load(self.catalog.resolve(request.model))
-        planned = await self._render(plan, order, loaded)
+        planned = await self._render(plan, order, loaded, self._seal)
+        shorter = await self._summaries.shorter(order, len(planned.job.prompt))
+        if shorter is not None:
+            return await self._launch(shorter, session)
         self._admit()  # others may have been admitted while this one was rendered
         self._lock(context.conversation_id)
         turn = Turn(planned, self._engine, mint=mint, now=now)
@@ -200,6 +208,24 @@ class Live:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return running
+
+    async def compact(self, wanted: CompactContext) -> CompactedResponse:
+        """A window that stands for a whole context. Raises as `start` does, and `EngineFailed`."""
+        self._admit()
+        request = CreateResponse(
+            model=wanted.model,
+            input=wanted.input,
+            instructions=wanted.instructions,
+            previous_response_id=wanted.previous_response_id,
+            store=False,
+        )
+        request = self._resolved(request)
+        context = await self.archive.context(request)
+        made_at = now()
+        items = [*context.view.history, *context.view.own]
+        final = await self._summaries.of(items, request)
+        assert final.usage is not None  # every ended turn has one
+        return CompactedResponse(mint("resp"), made_at, final.output, final.usage)
 
     async def _follow(self, planned: Plan, flight: InFlight, logged: int) -> None:
         """Run a turn: every event into its log; committed before the last one leaves."""

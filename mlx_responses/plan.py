@@ -2,16 +2,21 @@
 refused any more. Runs nothing; combines values of rooms that do not know each other.
 """
 
+from collections.abc import Callable
+from functools import partial
+
 import msgspec
 
-from mlx_responses import dialects, prompt
+from mlx_responses import compaction, dialects, prompt
 from mlx_responses.archive import Context, Order
 from mlx_responses.catalog import Effort, ModelSpec
 from mlx_responses.dialects import Transcript
 from mlx_responses.engine.job import Job, Sampling
 from mlx_responses.engine.load import Loaded
 from mlx_responses.errors import RequestError
+from mlx_responses.seal import Seal
 from mlx_responses.wire.codec import refuse_unserved
+from mlx_responses.wire.items import Message
 from mlx_responses.wire.request import (
     ConversationRef,
     CountTokens,
@@ -23,12 +28,18 @@ from mlx_responses.wire.response import ReasoningEcho, Response, TextEcho
 from mlx_responses.wire.tools import FunctionTool, HostedTool, Tool
 
 LOGPROBS = "message.output_text.logprobs"
+SEALED = "reasoning.encrypted_content"
+
+Sealing = Callable[[str], str]
 
 
 class Plan(msgspec.Struct, frozen=True):
     """A request that can be run.
 
     response  as it begins
+    seal      for thoughts, where the request wants them sealed
+    compact   the text is a summary: it becomes this sealed item, and nothing else is shown
+    preface   a sealed summary that the answer begins with
     logprobs  text deltas carry them
     one_call  the turn ends with its first tool call (`parallel_tool_calls: false`)
     """
@@ -40,9 +51,12 @@ class Plan(msgspec.Struct, frozen=True):
     transcript: Transcript
     logprobs: bool
     one_call: bool
+    seal: Sealing | None = None
+    compact: Sealing | None = None
+    preface: str | None = None
 
 
-def plan(order: Order, loaded: Loaded) -> Plan:
+def plan(order: Order, loaded: Loaded, seal: Seal) -> Plan:
     """Check, render and bound a request. Raises `RequestError`, `PromptTooLong`.
 
     Uses the model's tokenizer, so always call it on the same thread.
@@ -61,7 +75,7 @@ def plan(order: Order, loaded: Loaded) -> Plan:
         vocab_size=loaded.vocab_size,
         prompt=rendered.ids,
         segments=rendered.segments,
-        max_tokens=min(request.max_output_tokens or room, room),
+        max_tokens=min(_budget(request, context, loaded) or room, room),
         sampling=_sampling(request, loaded.spec),
         top_logprobs=(request.top_logprobs or 0) if logprobs else None,
     )
@@ -74,7 +88,25 @@ def plan(order: Order, loaded: Loaded) -> Plan:
         transcript=Transcript(loaded.tokenizer, reader, stops=request.stop, logprobs=logprobs),
         logprobs=logprobs,
         one_call=not request.parallel_tool_calls,
+        seal=partial(seal.close, purpose="reasoning") if SEALED in request.include else None,
+        compact=_compacting(context, seal),
+        preface=order.preface,
     )
+
+
+def _compacting(context: Context, seal: Seal) -> Sealing | None:
+    """How a summary becomes an item, if that is what is wanted (D-23)."""
+    if not compaction.is_wanted(context.own):
+        return None
+    items = compaction.without_trigger([*context.view.history, *context.view.own])
+    return partial(compaction.sealed, tail=compaction.short_tail(items), seal=seal)
+
+
+def _budget(request: CreateResponse, context: Context, loaded: Loaded) -> int | None:
+    """The most tokens that the answer may have, if anything but the window says so."""
+    if compaction.is_wanted(context.own):
+        return compaction.summary_tokens(loaded.context_window)
+    return request.max_output_tokens
 
 
 def count(request: CountTokens, context: Context, loaded: Loaded) -> int:
@@ -88,14 +120,20 @@ def render(
 ) -> prompt.Prompt:
     """The prompt of a request in its context. Raises `RequestError`, `PromptTooLong`."""
     ask = prompt.Ask(
-        input=context.own,
-        history=context.history,
+        input=context.view.own,
+        history=context.view.history,
+        first=context.view.first,
         instructions=request.instructions,
         tools=_offered(request),
         thinking=thinking,
         truncation=request.truncation,
     )
-    return prompt.build(ask, loaded.tokenizer, context_window=loaded.context_window)
+    window = loaded.context_window
+    if compaction.is_wanted(context.own):
+        own = [*compaction.without_trigger(context.view.own), Message("user", compaction.REQUEST)]
+        ask = msgspec.structs.replace(ask, input=own, tools=[], thinking=False, truncation="auto")
+        window -= compaction.summary_tokens(window)
+    return prompt.build(ask, loaded.tokenizer, context_window=window)
 
 
 def _offered(request: CreateResponse | CountTokens) -> list[Tool]:

@@ -7,6 +7,7 @@ from concurrent.futures import Future
 
 import msgspec
 
+from mlx_responses import compaction
 from mlx_responses.archive import Archive
 from mlx_responses.errors import Failure
 from mlx_responses.plan import Plan
@@ -42,7 +43,7 @@ def stored_turn(
         background=response.background,
         response=codec.encode(response),
         request=codec.encode(request),
-        input=[codec.encode(item) for item in context.own],
+        input=[codec.encode(item) for item in compaction.without_trigger(context.own)],
         history=[codec.encode(item) for item in context.history],
         previous_response_id=response.previous_response_id,
         conversation_id=context.conversation_id,

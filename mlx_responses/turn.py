@@ -9,7 +9,18 @@ from typing import Literal
 
 from mlx_responses.engine.engine import Engine
 from mlx_responses.engine.job import Failed, Finished, Logprob, Outcome, Progress, Token
-from mlx_responses.parts import Begun, Broken, CallEnded, Ended, Heartbeat, Part, Said, Usage
+from mlx_responses.parts import (
+    Begun,
+    Broken,
+    CallEnded,
+    Compacted,
+    Ended,
+    Heartbeat,
+    Part,
+    Said,
+    TextDelta,
+    Usage,
+)
 from mlx_responses.plan import Plan
 from mlx_responses.timeline import Timeline
 from mlx_responses.wire.events import Event
@@ -28,7 +39,10 @@ class Turn:
         self._plan = planned
         self._engine = engine
         self._now = now
-        self._timeline = Timeline(planned.response, mint, include_logprobs=planned.logprobs)
+        self._timeline = Timeline(
+            planned.response, mint, include_logprobs=planned.logprobs, seal=planned.seal
+        )
+        self._summary: list[str] = []
         self._inbox: list[Outcome | Part] = []  # bounded by the job's max_tokens
         self._arrival: asyncio.Future[None] | None = None  # made by `run` while it waits
         self.generated_ids: list[int] = []
@@ -63,7 +77,7 @@ class Turn:
     async def run(self) -> AsyncIterator[list[Event]]:
         """Every event up to the terminal one, in batches; the last may be empty. Never raises."""
         try:
-            yield self._spoken(self._timeline.start())
+            yield self._spoken(self._timeline.start() + self._preface())
             while not self._timeline.ended:
                 events: list[Event] = []
                 for message in await self._take():
@@ -130,6 +144,14 @@ class Turn:
             events += self._end("completed")
         return events
 
+    def _preface(self) -> list[Event]:
+        """The summary that stands for a context that had become too long."""
+        sealed = self._plan.preface
+        if sealed is None:
+            return []
+        begun = self._begun()
+        return begun + self._timeline.apply(Compacted(sealed))
+
     def _begun(self) -> list[Event]:
         """A turn that waited is being worked on now."""
         return self._timeline.apply(Begun()) if self._timeline.waiting else []
@@ -143,13 +165,20 @@ class Turn:
     def _say(self, said: Sequence[Said]) -> list[Event]:
         events: list[Event] = []
         for part in said:
+            if self._plan.compact is not None:
+                self._summary += [part.text] if isinstance(part, TextDelta) else []
+                continue
             events += self._timeline.apply(part)
             if isinstance(part, CallEnded) and self._plan.one_call:
                 return events + self._end("completed")
         return events
 
     def _end(self, reason: Literal["completed", "length", "cancelled"]) -> list[Event]:
-        return self._timeline.apply(Ended(reason, self._usage(), self._now()))
+        events: list[Event] = []
+        if self._plan.compact is not None and reason != "cancelled":
+            events += self._timeline.apply(Compacted(self._plan.compact("".join(self._summary))))
+            reason = "completed"  # a summary that was cut is one all the same
+        return events + self._timeline.apply(Ended(reason, self._usage(), self._now()))
 
     def _usage(self) -> Usage:
         return Usage(

@@ -1,17 +1,22 @@
-"""Runs the server in a thread of the test process, on a free loopback port."""
+"""Runs the server on a free loopback port, in a thread or in a process of its own."""
 
 import asyncio
 import contextlib
 import queue
+import subprocess
+import sys
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 
 import uvloop
 from mlx_responses.app import serve
 from mlx_responses.app.settings import Settings
 
+from mlx_responses.catalog import PACKAGED_CATALOG
 from mlx_responses.live import Live
 
+COMMAND = [sys.executable, "-m", "mlx_responses.app"]
 Main = Callable[[serve.Say, asyncio.Event], Awaitable[None]]
 
 START_SECONDS = 60
@@ -43,6 +48,31 @@ def serving_model(**settings: object) -> Iterator[str]:
 
     with in_thread(main) as url:
         yield url
+
+
+@contextlib.contextmanager
+def serving_process(data_dir: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """`serve` with the model `pocket` as its own process, told by environment; and its URL."""
+    environment = {
+        "MLX_RESPONSES_PORT": "0",
+        "MLX_RESPONSES_MODELS": str(PACKAGED_CATALOG),
+        "MLX_RESPONSES_DATA_DIR": str(data_dir),
+        "MLX_RESPONSES_DRAIN_SECONDS": "0.2",
+    }
+    with subprocess.Popen(
+        [*COMMAND, "serve"], env=environment, stderr=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            assert process.stderr is not None
+            said = []
+            for line in process.stderr:
+                said.append(line)
+                if line.startswith("listening on "):
+                    break
+            assert process.poll() is None, "".join(said)
+            yield process, said[-1].removeprefix("listening on ").strip()
+        finally:
+            process.kill()
 
 
 @contextlib.contextmanager

@@ -12,12 +12,14 @@ import msgspec
 from mlx_responses.catalog import Catalog
 from mlx_responses.live import Live
 from mlx_responses.running import Running, Sent
+from mlx_responses.seal import Seal
 from mlx_responses.session import Session
 from mlx_responses.store import Store
 from mlx_responses.wire.codec import decode_request
 from tests.engine.tiny import write_model
 
 STORY_SECONDS = 60
+SEAL = Seal(bytes(32))
 
 
 def tiny_catalog(folder: Path) -> Catalog:
@@ -35,7 +37,7 @@ def with_live(
 
     async def tell(story: Callable[[Live], Awaitable[None]], path: Path) -> None:
         with closing(Store.open(path)) as store:
-            live = Live(catalog=catalog, store=store, default_model="tiny", **options)
+            live = Live(catalog=catalog, store=store, seal=SEAL, default_model="tiny", **options)
             try:
                 await live.open()
                 await asyncio.wait_for(story(live), STORY_SECONDS)

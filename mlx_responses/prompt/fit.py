@@ -22,11 +22,13 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
     """What of a request makes its prompt.
 
     history   items of the chain or conversation before the request's own input
+    first     the place of `input[0]` in what the client sent, for errors
     thinking  the model is to think before it answers
     """
 
     input: str | Sequence[Item]
     history: Sequence[Item] = ()
+    first: int = 0
     instructions: str | None = None
     tools: Sequence[Tool] = ()
     thinking: bool = False
@@ -72,7 +74,7 @@ def located(ask: Ask) -> list[Located]:
     before = [(f"previous_response_id[{n}]", item) for n, item in enumerate(ask.history)]
     if isinstance(ask.input, str):
         return [*before, ("input", Message(role="user", content=ask.input))]
-    return before + [(f"input[{n}]", item) for n, item in enumerate(ask.input)]
+    return before + [(f"input[{n}]", item) for n, item in enumerate(ask.input, start=ask.first)]
 
 
 def droppable(items: Sequence[Item]) -> list[set[int]]:

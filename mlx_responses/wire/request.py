@@ -217,7 +217,8 @@ class CreateResponse(msgspec.Struct, frozen=True, kw_only=True):
         "disabled"
     )
     context_management: Annotated[
-        list[ContextManagement] | None, later("compact beyond a threshold", [])
+        list[ContextManagement] | None,
+        honoured("beyond `compact_threshold` tokens the model tells the context in short first"),
     ] = None
     metadata: Annotated[
         dict[str, str], echoed("at most 16 pairs; keys up to 64, values up to 512 characters")
