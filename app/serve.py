@@ -17,9 +17,10 @@ import uvicorn
 import uvloop
 
 from mlx_responses import __version__
+from mlx_responses.archive import Archive
 from mlx_responses.catalog import PACKAGED_CATALOG, Catalog, read_catalog
 from mlx_responses.errors import Failure, ModelNotFound, RequestError
-from mlx_responses.live import Live, LiveLimits
+from mlx_responses.live import Live, LiveLimits, mint
 from mlx_responses.seal import Seal, read_key
 from mlx_responses.store import Store
 
@@ -70,8 +71,7 @@ async def serve(settings: Settings, say: Say, stop: asyncio.Event | None = None)
     ):
         live = Live(
             catalog=catalog,
-            store=store,
-            seal=Seal(read_key(settings.data_folder / KEY)),
+            archive=Archive(store, Seal(read_key(settings.data_folder / KEY)), mint),
             default_model=settings.model,
             limits=LiveLimits(
                 turns=settings.max_turns,

@@ -1,1 +1,1 @@
-"""Benchmarks: one script a question. Each prints machine, model and ratios taken in the same run."""
+"""Benchmarks: one script a question. Each prints machine, model and ratios of the same run."""

@@ -1,7 +1,7 @@
 """How much of in-process mlx-lm's decode speed is left behind HTTP and SSE?
 
 One stream against `stream_generate`, eight against a bare BatchGenerator: same model, same prompt
-ids, greedy, same length, in turn within one run. A ratio of 1.0 means that the server costs nothing.
+ids, greedy, same length, in turn within one run. At a ratio of 1.0 the server costs nothing.
 
     python -m bench.decode [--rounds N] [--tokens N] [--hidden N]      --hidden 0: the pocket model
 """

@@ -46,6 +46,9 @@ def _port(process: subprocess.Popen[str]) -> int:
     raise RuntimeError("the server did not start:\n" + "".join(said))
 
 
+TERMINAL = (b'data: {"type":"response.completed"', b'data: {"type":"response.incomplete"')
+
+
 class Stream(msgspec.Struct):
     """What one streamed answer looked like from outside; times are perf_counter seconds."""
 
@@ -68,9 +71,7 @@ async def stream(port: int, body: dict[str, object]) -> Stream:
     async for line in reader:
         if line.startswith(b"event: response.output_text.delta") and not first:
             first = time.perf_counter()
-        elif line.startswith(b'data: {"type":"response.completed"') or line.startswith(
-            b'data: {"type":"response.incomplete"'
-        ):
+        elif line.startswith(TERMINAL):
             terminal = line
     last = time.perf_counter()
     writer.close()

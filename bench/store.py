@@ -1,7 +1,7 @@
 """How fast turns are stored, and chains loaded, beside plain sqlite3 doing the least it could.
 
-    python bench/store.py                                     2,000 responses, some seconds
-    python bench/store.py --responses 10000 --responses 100000
+    python -m bench.store                                     2,000 responses, some seconds
+    python -m bench.store --responses 10000 --responses 100000
 
 Baselines, in the same run: one INSERT and commit of the same bytes a turn; one SELECT of a chain's
 bytes lying in one row.
@@ -177,7 +177,8 @@ def main() -> None:
     counts = parser.parse_args().responses or [2000]
     print(
         f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, "
-        f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}"
+        f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, "
+        f"load {os.getloadavg()[0]:.1f}"
     )
     for responses in counts:
         with tempfile.TemporaryDirectory() as name:

@@ -69,11 +69,13 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     """What a turn sees.
 
     history   items before its own input, oldest first
+    kept      their JSON, where the store has them
     own       its own input: references resolved, every item with an id, contents as lists of parts
     token_ids the exact ids that `history` ended with in the model, where they are known
     """
 
     history: list[Item] = []
+    kept: list[bytes] = []
     own: list[Item] = []
     token_ids: list[int] = []
     conversation_id: str | None = None
@@ -100,7 +102,7 @@ class Archive:
 
     def __init__(self, store: Store, seal: Seal, mint: Mint) -> None:
         self.store = store
-        self._seal = seal
+        self.seal = seal
         self._mint = mint
 
     async def context(
@@ -114,7 +116,7 @@ class Archive:
             context = await self._after(request, request.previous_response_id, own, session)
         else:
             context = Context(own=own)
-        view = compaction.visible(context.history, own, self._seal)
+        view = compaction.visible(context.history, own, self.seal)
         return msgspec.structs.replace(context, view=view)
 
     async def _after(
@@ -137,12 +139,18 @@ class Archive:
                 param="previous_response_id",
                 code="invalid_value",
             )
-        return Context(history=_items(chain), own=own, token_ids=chain.token_ids)
+        return Context(
+            history=_items(chain),
+            kept=[item.json for item in chain.items],
+            own=own,
+            token_ids=chain.token_ids,
+        )
 
     async def _in_conversation(self, wanted: str, own: list[Item]) -> Context:
         chain = await asyncio.to_thread(self.store.conversation_chain, wanted)
         return Context(
             history=_items(chain),
+            kept=[item.json for item in chain.items],
             own=own,
             token_ids=chain.token_ids,
             conversation_id=wanted,

@@ -24,9 +24,7 @@ from mlx_responses.errors import Failure, Overloaded, RequestError
 from mlx_responses.plan import Plan, count, plan
 from mlx_responses.record import EventLog, Recorder
 from mlx_responses.running import Running, Sent, encoded
-from mlx_responses.seal import Seal
 from mlx_responses.session import Session
-from mlx_responses.store import Store
 from mlx_responses.summaries import Summaries
 from mlx_responses.turn import Turn
 from mlx_responses.wire import codec
@@ -93,18 +91,16 @@ class Live:
         self,
         *,
         catalog: Catalog,
-        store: Store,
-        seal: Seal,
+        archive: Archive,
         default_model: str,
         limits: LiveLimits | None = None,
         make_engine: Callable[[Deliver], Engine] = lambda deliver: Engine(deliver=deliver),
     ) -> None:
         self.catalog = catalog
         self.default_model = default_model
-        self.archive = Archive(store, seal, mint)
-        self._seal = seal
+        self.archive = archive
         self._limits = limits or LiveLimits()
-        self._summaries = Summaries(self._launch, seal, mint=mint, now=now)
+        self._summaries = Summaries(self._launch, archive.seal, mint=mint, now=now)
         self._recorder = Recorder(self.archive, self._limits.retention_days)
         self._engine = make_engine(self._deliver)
         self._turns: dict[str, InFlight] = {}
@@ -175,13 +171,13 @@ class Live:
             return await self._launch(Order(mint("resp"), now(), request, context), session)
         except Failure:
             if session is not None and request.previous_response_id is not None:
-                session.forget(request.previous_response_id)
+                session.forget(request.previous_response_id, request.stream_id)
             raise
 
     async def _launch(self, order: Order, session: Session | None) -> Running:
         request, context = order.request, order.context
         loaded = await self._load(self.catalog.resolve(request.model))
-        planned = await self._render(plan, order, loaded, self._seal)
+        planned = await self._render(plan, order, loaded, self.archive.seal)
         shorter = await self._summaries.shorter(order, len(planned.job.prompt))
         if shorter is not None:
             return await self._launch(shorter, session)
@@ -394,4 +390,5 @@ def _remember(session: Session | None, planned: Plan, final: Response) -> None:
     if session is not None and final.status in ("completed", "incomplete"):
         items = [*planned.context.history, *planned.context.own, *final.output]
         size = len(codec.encode(items))
-        session.remember(final.id, items, stored=final.store, size=size)
+        lane = planned.request.stream_id
+        session.remember(final.id, items, stored=final.store, size=size, lane=lane)

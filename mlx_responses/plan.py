@@ -42,6 +42,7 @@ class Plan(msgspec.Struct, frozen=True):
     preface   a sealed summary that the answer begins with
     logprobs  text deltas carry them
     one_call  the turn ends with its first tool call (`parallel_tool_calls: false`)
+    warm_up   the prompt is read into the cache, and nothing is said (`generate: false`)
     """
 
     request: CreateResponse
@@ -51,6 +52,7 @@ class Plan(msgspec.Struct, frozen=True):
     transcript: Transcript
     logprobs: bool
     one_call: bool
+    warm_up: bool = False
     seal: Sealing | None = None
     compact: Sealing | None = None
     preface: str | None = None
@@ -88,6 +90,7 @@ def plan(order: Order, loaded: Loaded, seal: Seal) -> Plan:
         transcript=Transcript(loaded.tokenizer, reader, stops=request.stop, logprobs=logprobs),
         logprobs=logprobs,
         one_call=not request.parallel_tool_calls,
+        warm_up=not request.generate,
         seal=partial(seal.close, purpose="reasoning") if SEALED in request.include else None,
         compact=_compacting(context, seal),
         preface=order.preface,
@@ -104,6 +107,8 @@ def _compacting(context: Context, seal: Seal) -> Sealing | None:
 
 def _budget(request: CreateResponse, context: Context, loaded: Loaded) -> int | None:
     """The most tokens that the answer may have, if anything but the window says so."""
+    if not request.generate:
+        return 1  # which is dropped: the engine reads the whole prompt only to sample a token
     if compaction.is_wanted(context.own):
         return compaction.summary_tokens(loaded.context_window)
     return request.max_output_tokens

@@ -44,7 +44,7 @@ def stored_turn(
         response=codec.encode(response),
         request=codec.encode(request),
         input=[codec.encode(item) for item in compaction.without_trigger(context.own)],
-        history=[codec.encode(item) for item in context.history],
+        history=context.kept,
         previous_response_id=response.previous_response_id,
         conversation_id=context.conversation_id,
         conversation_at=context.conversation_at,

@@ -21,6 +21,7 @@ class Remembered(msgspec.Struct, frozen=True):
     items: list[Item]
     stored: bool
     bytes: int
+    lane: str | None
 
 
 class Session:
@@ -30,9 +31,17 @@ class Session:
         self._turns: OrderedDict[str, Remembered] = OrderedDict()
         self._bytes = 0
 
-    def remember(self, response_id: str, items: list[Item], *, stored: bool, size: int) -> None:
-        """Keep a turn of `size` bytes that ended well."""
-        self._turns[response_id] = Remembered(items, stored, size)
+    def remember(
+        self,
+        response_id: str,
+        items: list[Item],
+        *,
+        stored: bool,
+        size: int,
+        lane: str | None = None,
+    ) -> None:
+        """Keep a turn of `size` bytes that ended well in `lane` (None: the default one)."""
+        self._turns[response_id] = Remembered(items, stored, size, lane)
         self._bytes += size
         while len(self._turns) > 1 and (len(self._turns) > MAX_TURNS or self._bytes > MAX_BYTES):
             _, oldest = self._turns.popitem(last=False)
@@ -42,8 +51,10 @@ class Session:
         """A turn of this connection."""
         return self._turns.get(response_id)
 
-    def forget(self, response_id: str) -> None:
-        """Drop a turn: a continuation of it failed."""
-        turn = self._turns.pop(response_id, None)
-        if turn is not None:
+    def forget(self, response_id: str, lane: str | None = None) -> None:
+        """Drop a turn: a continuation of it failed in its own lane. A fork that failed in another
+        lane takes nothing from the lane that it came from."""
+        turn = self._turns.get(response_id)
+        if turn is not None and turn.lane == lane:
+            del self._turns[response_id]
             self._bytes -= turn.bytes

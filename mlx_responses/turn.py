@@ -118,6 +118,8 @@ class Turn:
 
     def _apply(self, message: Outcome | Part) -> list[Event]:
         match message:
+            case Token() if self._plan.warm_up:
+                return []
             case Token(id=token_id, logprob=logprob):
                 return self._token(token_id, logprob)
             case Progress(cached=cached):
@@ -125,6 +127,8 @@ class Turn:
                 return self._begun()
             case Finished(reason=reason, generated=generated, cached=cached):
                 self._generated, self._cached = generated, cached
+                if self._plan.warm_up:
+                    return self._warm(reason)
                 return self._finish("completed" if reason == "stop" else reason)
             case Failed(message=text, code=code):
                 return self._timeline.apply(Broken(code, text, self._usage(), self._now()))
@@ -155,6 +159,13 @@ class Turn:
     def _begun(self) -> list[Event]:
         """A turn that waited is being worked on now."""
         return self._timeline.apply(Begun()) if self._timeline.waiting else []
+
+    def _warm(self, reason: Literal["stop", "length", "cancelled"]) -> list[Event]:
+        """The prompt is in the cache; the one token that came of it was never said."""
+        self._generated = 0
+        ending: Literal["completed", "cancelled"]
+        ending = "cancelled" if reason == "cancelled" else "completed"
+        return self._timeline.apply(Ended(ending, self._usage(), self._now()))
 
     def _finish(self, reason: Literal["completed", "length", "cancelled"]) -> list[Event]:
         events = self._begun() if reason != "cancelled" else []

@@ -10,9 +10,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import uvloop
+
 from mlx_responses.app import serve
 from mlx_responses.app.settings import Settings
-
 from mlx_responses.catalog import PACKAGED_CATALOG
 from mlx_responses.live import Live
 

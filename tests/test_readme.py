@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+
 from tools.docs import README, written
 
 TEXT = README.read_text("utf-8")

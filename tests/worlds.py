@@ -9,8 +9,9 @@ from typing import Any
 
 import msgspec
 
+from mlx_responses.archive import Archive
 from mlx_responses.catalog import Catalog
-from mlx_responses.live import Live
+from mlx_responses.live import Live, mint
 from mlx_responses.running import Running, Sent
 from mlx_responses.seal import Seal
 from mlx_responses.session import Session
@@ -37,7 +38,8 @@ def with_live(
 
     async def tell(story: Callable[[Live], Awaitable[None]], path: Path) -> None:
         with closing(Store.open(path)) as store:
-            live = Live(catalog=catalog, store=store, seal=SEAL, default_model="tiny", **options)
+            archive = Archive(store, SEAL, mint)
+            live = Live(catalog=catalog, archive=archive, default_model="tiny", **options)
             try:
                 await live.open()
                 await asyncio.wait_for(story(live), STORY_SECONDS)

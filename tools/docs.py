@@ -1,6 +1,6 @@
 """Write the generated tables into README.md: between its `<!-- table: NAME -->` and `<!-- end -->`.
 
-    python -m tools.docs
+python -m tools.docs
 """
 
 import re
@@ -8,10 +8,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import get_args
 
-import msgspec
-from mlx_responses.app.settings import setting_rows
-
 from mlx_responses import errors
+from mlx_responses.app.settings import setting_rows
 from mlx_responses.wire.events import Event
 from mlx_responses.wire.parameters import parameter_table
 
@@ -23,12 +21,17 @@ def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     """A Markdown table."""
     names = list(head)
     lines = [names, ["---"] * len(names), *(list(row) for row in rows)]
-    return "".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n" for line in lines)
+    return "".join(
+        "| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n" for line in lines
+    )
 
 
 def settings() -> str:
     """Flags, environment variables, defaults."""
-    rows = ((f"`{row.flag}`", f"`{row.variable}`", row.default, row.description) for row in setting_rows())
+    rows = (
+        (f"`{row.flag}`", f"`{row.variable}`", row.default, row.description)
+        for row in setting_rows()
+    )
     return table(["flag", "environment variable", "default", "meaning"], rows)
 
 

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import msgspec
 import pytest
-from mlx_responses.app.failures import answer
 
+from mlx_responses.app.failures import answer
 from mlx_responses.errors import Failure, Overloaded
 
 

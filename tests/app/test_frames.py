@@ -1,7 +1,6 @@
 """Events as bytes on the wire."""
 
 from mlx_responses.app.frames import frames
-
 from mlx_responses.running import Sent
 
 

@@ -9,12 +9,11 @@ import sys
 
 import httpx
 import pytest
-from mlx_responses.app.__main__ import main
 
 from mlx_responses import __version__
-from mlx_responses.catalog import PACKAGED_CATALOG
+from mlx_responses.app.__main__ import main
+from tests.serving import COMMAND, serving_process
 
-COMMAND = [sys.executable, "-m", "mlx_responses.app"]
 HEAVY = {"mlx", "mlx_lm", "transformers", "numpy", "litestar", "uvicorn", "asyncio"}
 
 
@@ -75,30 +74,10 @@ def test_a_port_in_use_is_one_line_and_exit_code_1(capsys, tmp_path):
     assert error.count("\n") == 1
 
 
-@contextlib.contextmanager
-def started(data_dir):
-    """`serve` as its own process, told by environment; yields it and its URL."""
-    environment = {
-        "MLX_RESPONSES_PORT": "0",
-        "MLX_RESPONSES_MODELS": str(PACKAGED_CATALOG),
-        "MLX_RESPONSES_DATA_DIR": str(data_dir),
-        "MLX_RESPONSES_DRAIN_SECONDS": "0.2",
-    }
-    with subprocess.Popen(
-        [*COMMAND, "serve"], env=environment, stderr=subprocess.PIPE, text=True
-    ) as process:
-        try:
-            lines = iter(process.stderr.readline, "")
-            said = next(line for line in lines if line.startswith("listening on "))
-            yield process, said.removeprefix("listening on ").strip()
-        finally:
-            process.kill()
-
-
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_streams_with_their_terminal_event_and_exits_with_0(number, tmp_path):
     body = {"model": "pocket", "input": "Hi", "stream": True, "logit_bias": {"65": 100}}
-    with started(tmp_path) as (process, url):
+    with serving_process(tmp_path) as (process, url):
         with httpx.stream("POST", f"{url}/v1/responses", json=body, timeout=30) as stream:
             lines = stream.iter_lines()
             assert next(lines) == "event: response.created"

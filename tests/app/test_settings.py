@@ -5,6 +5,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+
 from mlx_responses.app.settings import Settings, SettingsError, add_flags, read_settings
 
 

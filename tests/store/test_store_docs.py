@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from store_worlds import message, put, rows, turn
 
+from mlx_responses.store import Store
 from mlx_responses.store.database import connect_writer
 
 DOCS = (Path(__file__).parents[2] / "docs" / "storage.md").read_text("utf-8")
@@ -34,3 +35,12 @@ def test_every_table_and_view_is_told(store):
         " AND name NOT LIKE 'items_search_%' AND name NOT LIKE 'sqlite_%'",
     )
     assert {name for (name,) in made if f"`{name}`" not in DOCS} == set()
+
+
+def test_the_backup_command_copies_a_running_store(store, tmp_path):
+    (command,) = re.findall(r'sqlite3 responses.db "(VACUUM INTO .*)"', DOCS)
+    put(store, turn("a"))
+    copy = tmp_path / "copy.db"
+    rows(store, command.replace("copy.db", str(copy)))
+    with closing(Store.open(copy)) as restored:
+        assert restored.response("a") == store.response("a")

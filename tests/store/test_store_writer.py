@@ -8,7 +8,8 @@ import pytest
 from store_worlds import count, put, rows, turn
 
 from mlx_responses.errors import NotFound, Overloaded, StoreFailed
-from mlx_responses.store.checkpoint import CHECKPOINT_BYTES
+from mlx_responses.store.checkpoint import Checkpointer
+from mlx_responses.store.database import connect_writer
 from mlx_responses.store.writer import MAX_GROUP, MAX_WAITING
 
 
@@ -110,13 +111,38 @@ def test_threads_may_write_and_read_at_once(store):
     assert numbers == list(range(1, 81))
 
 
+MEGABYTE = b'{"x":"' + b"x" * 1_000_000 + b'"}'
+
+
+def copy_long_wal(store, until) -> None:
+    """Wake a checkpointer that finds one megabyte long, until a condition holds."""
+    eager = Checkpointer(connect_writer(store.path), store.path, step_bytes=1 << 20)
+    give_up = time.monotonic() + 10
+    while not until() and time.monotonic() < give_up:
+        eager.wake()
+        time.sleep(0.01)
+    eager.close()
+    assert until()
+
+
 def test_a_long_wal_is_copied_into_the_file_and_begun_anew(store):
     wal = store.path.with_name("responses.db-wal")
-    for n in range(18):
-        put(store, turn(f"r{n}", response=b'{"x":"' + b"x" * 1_000_000 + b'"}'))
-    assert wal.stat().st_size > CHECKPOINT_BYTES
-    turns = (turn(f"small{n}") for n in range(500))
-    while wal.stat().st_size > CHECKPOINT_BYTES:  # until the other thread has come to it
-        put(store, next(turns))
-        time.sleep(0.01)
-    assert store.path.stat().st_size > CHECKPOINT_BYTES
+    put(store, *(turn(f"r{n}", response=MEGABYTE) for n in range(3)))
+    assert wal.stat().st_size > len(MEGABYTE) * 3
+    copy_long_wal(store, lambda: wal.stat().st_size == 0)
+    assert store.path.stat().st_size > len(MEGABYTE) * 3
+    assert store.response("r2").response == MEGABYTE
+
+
+def test_a_long_read_keeps_the_wal_and_stops_nobody(store):
+    wal = store.path.with_name("responses.db-wal")
+    with store._readers.snapshot() as reading:
+        reading.execute("SELECT count(*) FROM responses").fetchone()
+        put(store, *(turn(f"r{n}", response=MEGABYTE) for n in range(3)))
+        eager = Checkpointer(connect_writer(store.path), store.path, step_bytes=1 << 20)
+        eager.wake()
+        put(store, turn("late"))
+        eager.close()
+        assert wal.stat().st_size > len(MEGABYTE) * 3
+        assert reading.execute("SELECT count(*) FROM responses").fetchone() == (0,)
+    copy_long_wal(store, lambda: wal.stat().st_size == 0)
