@@ -4,14 +4,24 @@ from litestar import Litestar
 
 from mlx_responses.live import Live
 
-from . import failures, meta, request_id, responses
+from . import conversations, extensions, failures, meta, request_id, responses, stored
+from .ignored import Ignored
 from .settings import Settings
+from .websocket import Sockets
 
 
-def build_app(live: Live, settings: Settings) -> Litestar:
+def build_app(live: Live, settings: Settings, sockets: Sockets) -> Litestar:
     """The server's paths over `live`, every refusal in the error envelope."""
+    named = Ignored(refuse=settings.unknown_fields == "refuse")
     return Litestar(
-        route_handlers=[*responses.routes(live, settings), *meta.routes(live)],
+        route_handlers=[
+            *responses.routes(live, named),
+            *stored.routes(live, named),
+            *conversations.routes(live, named),
+            *extensions.routes(live),
+            *sockets.routes(),
+            *meta.routes(live),
+        ],
         exception_handlers=failures.HANDLERS,
         before_send=[request_id.name_answer],
         request_max_body_size=settings.max_body_bytes,

@@ -1,10 +1,11 @@
-"""Failures -> HTTP: status, the error envelope, headers. The one border where they are translated.
+"""Failures -> what clients are told: status, the error envelope, headers. The one border for it.
 
 What is no `Failure` and no refusal of the router is our fault: it is logged whole, and the client
 gets a 500 without its text.
 """
 
 import logging
+from collections.abc import Awaitable
 from typing import Any
 
 from litestar import MediaType, Request, Response
@@ -12,6 +13,7 @@ from litestar.exceptions import HTTPException
 from litestar.types import ExceptionHandlersMap
 
 from mlx_responses.errors import Failure, Overloaded
+from mlx_responses.live import mint
 from mlx_responses.wire import codec
 from mlx_responses.wire.response import ErrorBody, ErrorEnvelope
 
@@ -47,6 +49,8 @@ def answer(failure: Failure, headers: dict[str, str] | None = None) -> Response[
     headers = dict(headers or {})
     if isinstance(failure, Overloaded):
         headers["retry-after"] = str(failure.retry_after_seconds)
+    if isinstance(failure, UpgradeRefused):
+        headers["connection"] = "close"  # what follows an upgrade is not read as HTTP any more
     return Response(
         codec.encode(envelope(failure)),
         status_code=failure.status,
@@ -75,10 +79,27 @@ def _on_refusal(request: AnyRequest, refusal: HTTPException) -> Response[bytes]:
 
 
 def _on_fault(request: AnyRequest, fault: Exception) -> Response[bytes]:
-    name = request_id(request.scope)
+    return answer(_told(fault, request_id(request.scope)))
+
+
+async def failure_of(work: Awaitable[None]) -> Failure | None:
+    """Do it; the failure that it ended in, if it did. For what goes on after that: a socket."""
+    try:
+        await work
+    except Failure as failure:
+        if failure.status >= 500:
+            log.error("a turn on a socket: %s", failure, exc_info=failure)
+        return failure
+    except Exception as fault:
+        return _told(fault, mint("req"))
+    return None
+
+
+def _told(fault: Exception, name: str) -> Failure:
+    """The failure that hides a fault of ours; the log has all of it, under `name`."""
     log.error("request %s failed", name, exc_info=fault)
     message = f"The server had an error while it worked on this request; its log has {name}."
-    return answer(Failure(message, code="server_error"))
+    return Failure(message, code="server_error")
 
 
 HANDLERS: ExceptionHandlersMap = {

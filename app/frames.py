@@ -5,7 +5,7 @@ unless it is a background turn: nobody has to wait for that, so it is answered a
 """
 
 import asyncio
-from collections.abc import Coroutine, Iterable
+from collections.abc import AsyncIterator, Coroutine, Iterable
 from functools import cache
 from typing import Any
 
@@ -33,6 +33,13 @@ def _head(event_type: str) -> bytes:
     return b"event: %b\ndata: " % event_type.encode()
 
 
+async def _pump(events: AsyncIterator[list[Sent]], send: Send) -> None:
+    # Whatever is ready goes out in one write: under load a write carries many events.
+    async for batch in events:
+        await send({"type": "http.response.body", "body": frames(batch), "more_body": True})
+    await send({"type": "http.response.body", "body": DONE, "more_body": False})
+
+
 class EventStream:
     """An ASGI answer: every event of a turn as it comes, then `[DONE]`."""
 
@@ -43,13 +50,21 @@ class EventStream:
     async def __call__(self, _: Scope, receive: Receive, send: Send) -> None:
         head = [*EVENT_STREAM, *((k.encode(), v.encode()) for k, v in self._headers.items())]
         await send({"type": "http.response.start", "status": 200, "headers": head})
-        await _unless_gone(receive, self._running, self._pump(send))
+        await _unless_gone(receive, self._running, _pump(self._running.events(), send))
 
-    async def _pump(self, send: Send) -> None:
-        # Whatever is ready goes out in one write: under load a write carries many events.
-        async for batch in self._running.events():
-            await send({"type": "http.response.body", "body": frames(batch), "more_body": True})
-        await send({"type": "http.response.body", "body": DONE, "more_body": False})
+
+class Replay:
+    """An ASGI answer: events of a background turn from some point on, then `[DONE]`.
+
+    Whoever hangs up here leaves the turn running.
+    """
+
+    def __init__(self, events: AsyncIterator[list[Sent]]) -> None:
+        self._events = events
+
+    async def __call__(self, _: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": EVENT_STREAM})
+        await _while_there(receive, _pump(self._events, send))
 
 
 class Snapshot:
@@ -70,19 +85,27 @@ class Snapshot:
 
 
 async def _unless_gone(receive: Receive, running: Running, work: Coroutine[Any, Any, None]) -> None:
-    """Do `work`; if the client hangs up first, or we are cancelled, drop it and cancel the turn."""
+    """As `_while_there`; a turn that was dropped is cancelled, unless it is in the background."""
+    done = False
+    try:
+        done = await _while_there(receive, work)
+    finally:
+        if not done and not running.background:
+            running.cancel()
+
+
+async def _while_there(receive: Receive, work: Coroutine[Any, Any, None]) -> bool:
+    """Do `work`; if the client hangs up first, or we are cancelled, drop it: then false."""
     working = asyncio.ensure_future(work)
     hanging_up = asyncio.ensure_future(_hang_up(receive))
     try:
         await asyncio.wait({working, hanging_up}, return_when=asyncio.FIRST_COMPLETED)
         if working.done():
             working.result()
+        return working.done()
     finally:
         hanging_up.cancel()
-        if not working.done():
-            working.cancel()
-            if not running.background:
-                running.cancel()
+        working.cancel()
 
 
 async def _hang_up(receive: Receive) -> None:

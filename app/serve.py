@@ -26,6 +26,8 @@ from mlx_responses.store import Store
 
 from .build import build_app
 from .settings import CONFIG_DIR, Settings, SettingsError
+from .upgrade import HttpProtocol
+from .websocket import Sockets
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +42,11 @@ BACKLOG = 2048
 """Connections waiting to be accepted: agents open many at once; a reset looks like a crash."""
 LINGER_SECONDS = 2
 """After the last terminal event: how long slow readers may take to fetch it."""
+PING_SECONDS = 20.0
+"""Between two pings on a WebSocket: proxies drop a connection that is silent for a minute."""
+PONG_SECONDS = 120.0
+"""A client that has not answered a ping for so long is gone. Shorter would drop one that is busy
+with an event: its library reads no further until it asks for the next."""
 
 
 class CannotListen(Failure):
@@ -91,10 +98,15 @@ async def listen(
     live: Live, settings: Settings, listener: socket.socket, *, say: Say, stop: asyncio.Event
 ) -> None:
     """Answer requests on a bound socket until `stop`; then let turns end, and close `live`."""
+    sockets = Sockets(live, settings)
     config = uvicorn.Config(
-        build_app(live, settings),
-        http="httptools",
-        ws="none",
+        build_app(live, settings, sockets),
+        http=HttpProtocol,
+        ws="websockets-sansio" if settings.websocket == "on" else "none",
+        ws_max_size=settings.max_body_bytes,
+        ws_ping_interval=PING_SECONDS,
+        ws_ping_timeout=PONG_SECONDS,
+        ws_per_message_deflate=False,  # costs more than it saves on the way to the same machine
         lifespan="off",
         log_config=None,
         access_log=False,
@@ -109,7 +121,11 @@ async def listen(
         say(f"listening on {url}")
         say(f"try: {curl_line(url, settings.model)}")
 
-    server = Server(config, settings, listening, lambda: live.close(settings.drain_seconds))
+    async def drain() -> None:
+        await live.close(settings.drain_seconds)
+        await sockets.close(LINGER_SECONDS)
+
+    server = Server(config, settings, listening, drain)
     say(_summary(live))
     watching = asyncio.ensure_future(_stop_server(stop, server))
     try:

@@ -58,8 +58,19 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = "accept"
     max_body_bytes: Annotated[
-        int, Meta(ge=1024, description="largest request body, in bytes; a larger one gets 413")
+        int,
+        Meta(
+            ge=1024,
+            description="largest request body or WebSocket message, in bytes; a larger one gets "
+            "413, or its socket closed with 1009",
+        ),
     ] = 32 * 1024 * 1024
+    websocket: Annotated[
+        Literal["on", "off"],
+        Meta(
+            description="answer WebSocket upgrades, or refuse them with 426: clients then use HTTP"
+        ),
+    ] = "on"
     max_turns: Annotated[
         int, Meta(ge=1, description="turns in flight at once, waiting ones included; more get 429")
     ] = 256

@@ -369,10 +369,11 @@ class Live:
 
     async def _beat(self) -> None:
         """Say `response.in_progress` again where a turn has been silent for too long."""
+        pause = min(1.0, self._limits.heartbeat_seconds / 2)
         while True:
-            await asyncio.sleep(min(1.0, self._limits.heartbeat_seconds / 2))
+            await asyncio.sleep(pause)
             for flight in self._turns.values():
-                flight.turn.beat(self._limits.heartbeat_seconds)
+                flight.turn.beat(self._limits.heartbeat_seconds - pause)
 
     async def _keep_house(self) -> None:
         """Delete what has expired, and the oldest when there is too much."""

@@ -3,7 +3,7 @@ refused any more. Runs nothing; combines values of rooms that do not know each o
 """
 
 from collections.abc import Callable
-from functools import partial
+from functools import lru_cache, partial
 
 import msgspec
 
@@ -15,6 +15,7 @@ from mlx_responses.engine.job import Job, Sampling
 from mlx_responses.engine.load import Loaded
 from mlx_responses.errors import RequestError
 from mlx_responses.seal import Seal
+from mlx_responses.text import Tokenizer
 from mlx_responses.wire.codec import refuse_unserved
 from mlx_responses.wire.items import Message
 from mlx_responses.wire.request import (
@@ -29,6 +30,11 @@ from mlx_responses.wire.tools import FunctionTool, HostedTool, Tool
 
 LOGPROBS = "message.output_text.logprobs"
 SEALED = "reasoning.encrypted_content"
+
+DRY_BASE = 1.75
+DRY_LENGTH = 2
+DRY_BREAKERS = ("\n", ":", '"', "*")
+"""What the sampler's author proposed, and what llama.cpp and others use too."""
 
 Sealing = Callable[[str], str]
 
@@ -78,10 +84,18 @@ def plan(order: Order, loaded: Loaded, seal: Seal) -> Plan:
         prompt=rendered.ids,
         segments=rendered.segments,
         max_tokens=min(_budget(request, context, loaded) or room, room),
-        sampling=_sampling(request, loaded.spec),
+        sampling=_sampling(request, loaded),
         top_logprobs=(request.top_logprobs or 0) if logprobs else None,
+        on_disk=bool(request.store) and request.prompt_cache_retention != "in_memory",
     )
-    reader = dialects.reader(_dialect(loaded), thinking=thinking, opening=rendered.opening)
+    offered = [tool for tool in _offered(request) if isinstance(tool, FunctionTool)]
+    reader = dialects.reader(
+        dialects.FALLBACK if rendered.taught else _dialect(loaded),
+        thinking=thinking,
+        opening=rendered.opening,
+        calls=bool(offered),
+        tools={tool.name: tool.parameters or {} for tool in offered},
+    )
     return Plan(
         request=request,
         context=context,
@@ -131,6 +145,7 @@ def render(
         instructions=request.instructions,
         tools=_offered(request),
         thinking=thinking,
+        effort=_effort(request, loaded.spec),
         truncation=request.truncation,
     )
     window = loaded.context_window
@@ -138,7 +153,10 @@ def render(
         own = [*compaction.without_trigger(context.view.own), Message("user", compaction.REQUEST)]
         ask = msgspec.structs.replace(ask, input=own, tools=[], thinking=False, truncation="auto")
         window -= compaction.summary_tokens(window)
-    return prompt.build(ask, loaded.tokenizer, context_window=window)
+    built = prompt.build(ask, loaded.tokenizer, context_window=window)
+    # The ids that the chain ended with, where they spell the same text: their KV is there already.
+    exact = prompt.with_known_ids(built, context.token_ids, loaded.tokenizer)
+    return exact if len(exact.ids) < window else built
 
 
 def _offered(request: CreateResponse | CountTokens) -> list[Tool]:
@@ -165,12 +183,14 @@ def _effort(request: CreateResponse | CountTokens, spec: ModelSpec) -> Effort:
 def _dialect(loaded: Loaded) -> str:
     if loaded.spec.dialect != "auto":
         return loaded.spec.dialect
-    return dialects.detect(loaded.tokenizer.control_texts, loaded.chat_template or "")
+    return dialects.detect(
+        loaded.tokenizer.control_texts, loaded.chat_template or "", loaded.model_type
+    )
 
 
-def _sampling(request: CreateResponse, spec: ModelSpec) -> Sampling:
+def _sampling(request: CreateResponse, loaded: Loaded) -> Sampling:
     """The request's wishes over the model card's advice."""
-    advice = spec.sampling
+    advice = loaded.spec.sampling
 
     def wish(asked: float | None, advised: float) -> float:
         return advised if asked is None else asked
@@ -185,7 +205,36 @@ def _sampling(request: CreateResponse, spec: ModelSpec) -> Sampling:
         frequency_penalty=request.frequency_penalty or 0.0,
         logit_bias=tuple((request.logit_bias or {}).items()),
         seed=request.seed,
+        dry_multiplier=wish(request.dry_multiplier, 0.0),
+        dry_base=wish(request.dry_base, DRY_BASE),
+        dry_allowed_length=DRY_LENGTH
+        if request.dry_allowed_length is None
+        else request.dry_allowed_length,
+        dry_breakers=_breakers(request, loaded.tokenizer),
     )
+
+
+def _breakers(request: CreateResponse, tokenizer: Tokenizer) -> frozenset[int]:
+    """Every token that ends a repeat for DRY: those with a breaker's text in them, the last one of
+    a breaker that is several tokens, and control tokens, lest the end of a turn be avoided.
+    """
+    if not request.dry_multiplier:
+        return frozenset()
+    asked = request.dry_sequence_breakers
+    texts = DRY_BREAKERS if asked is None else tuple(asked)
+    return breaking_ids(tokenizer, texts)  # type: ignore[arg-type]  # a Protocol: who knows
+
+
+@lru_cache(maxsize=16)  # it looks at the whole vocabulary, and agents ask for the same each time
+def breaking_ids(tokenizer: Tokenizer, texts: tuple[str, ...]) -> frozenset[int]:
+    """The ids of tokens that contain one of `texts`, that end one, or that are control tokens."""
+    wanted = [text.encode() for text in texts]
+    ids = {tokenizer.encode(text)[-1] for text in (*texts, *tokenizer.control_texts)}
+    for token_id in range(tokenizer.vocab_size):
+        spelled = tokenizer.token_bytes(token_id)
+        if any(text in spelled for text in wanted):
+            ids.add(token_id)
+    return frozenset(ids)
 
 
 def _response(order: Order, job: Job, effort: Effort) -> Response:

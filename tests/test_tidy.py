@@ -35,6 +35,7 @@ EXCEPTIONS: dict[str, dict[str, str]] = {
     "swallowing": {
         "mlx_responses/engine/attempt.py: attempt": "the engine thread outlives a failed step",
         "mlx_responses/turn.py: Turn.run": "every admitted turn ends in a terminal event",
+        "app/failures.py: failure_of": "a fault in one turn must not end its socket",
     },
     "printing": {
         "app/__main__.py: _say": "the command line speaks to whoever started it",

@@ -1,10 +1,11 @@
-"""What every dialect offers: a Reader of one turn, and how to tell that a model speaks it.
+"""What every dialect offers: a Reader of one turn, how to tell that a model speaks it, and how it
+writes what a grammar may have to force.
 
 Knows no model family; each has a file of its own beside this one.
 """
 
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
 
 import msgspec
 
@@ -29,15 +30,80 @@ class Reader(Protocol):
         ...
 
 
+Schema = Mapping[str, Any]
+"""JSON Schema of a tool's parameters, as the client sent it: it may be anything."""
+
+
+class Ear(msgspec.Struct, frozen=True):
+    """What a reader is told of its turn.
+
+    opening  the text that the prompt put in front of the answer; None: unknown, assume a thought
+    calls    whether calls are read; if not, their markers are text
+    tools    the schemas of the tools' parameters by name; None: unknown
+    """
+
+    opening: str | None = ""
+    calls: bool = True
+    tools: Mapping[str, Schema] | None = None
+
+    def ends_with(self, marker: str) -> bool:
+        """Is the thought that `marker` begins open already?"""
+        return self.opening is None or self.opening.rstrip().endswith(marker.rstrip())
+
+    def schema(self, name: str) -> Schema | None:
+        """The parameters of the tool `name`, if they are known."""
+        return None if self.tools is None else self.tools.get(name)
+
+
+class Parameters(msgspec.Struct, frozen=True):
+    """How arguments are written one by one: before NAME between VALUE after, for each.
+
+    Values of strings stand as they are, others as JSON; where strings are quoted, `quote` is the
+    mark on both sides. `separator` stands between two parameters. `{}` in `between` is where `true`
+    is written before a string, `false` before another value.
+    """
+
+    before: str
+    between: str
+    after: str
+    separator: str = ""
+    quote: str = ""
+
+
+class Brackets(msgspec.Struct, frozen=True):
+    """How one call is written: marker head NAME middle ARGUMENTS foot.
+
+    marker      tells a call from text
+    separator   between one call and the next, which begins with the marker again
+    parameters  how the arguments are written; None: they are one JSON object
+    """
+
+    marker: str
+    head: str
+    middle: str
+    foot: str
+    separator: str = ""
+    parameters: Parameters | None = None
+
+
+def json_brackets(marker: str, before: str, after: str, key: str = "arguments") -> Brackets:
+    """A call as `{"name": ..., "arguments": {...}}` between the marker with `before`, and `after`."""
+    return Brackets(marker, f'{before}{{"name": "', f'", "{key}": ', f"}}{after}", "\n")
+
+
 class Dialect(msgspec.Struct, frozen=True):
     """One way of writing thoughts and calls.
 
-    reader      opening text -> Reader; None as the opening: it is unknown, assume a thought
-    recognises  (control texts, chat template) -> does a model with these speak it?
-    brackets    the texts before and after a call, None where calls cannot be written
+    reader      makes a Reader of one turn
+    recognises  (control texts, chat template, model_type) -> does such a model speak it?
+    brackets    how a call is written, None where none can be
+    thought     the texts around a thought, None where there are none
+    answer      what stands between a thought, or the opening, and the visible answer
     """
 
     name: str
-    reader: Callable[[str | None], Reader]
-    recognises: Callable[[frozenset[str], str], bool]
-    brackets: tuple[str, str] | None = None
+    reader: Callable[[Ear], Reader]
+    recognises: Callable[[frozenset[str], str, str], bool]
+    brackets: Brackets | None = None
+    thought: tuple[str, str] | None = None
+    answer: str = ""

@@ -1,4 +1,5 @@
-"""One call written as `{"name": ..., "arguments": {...}}`, read while the model is writing it.
+"""Calls written as JSON, read while the model is writing them: `{"name": ..., "arguments": {...}}`,
+lists of such objects, and arguments that stand alone behind a name.
 
 Knows no markers: where a call begins and what stands around it is the dialect's business.
 """
@@ -7,6 +8,8 @@ import json
 from collections.abc import Callable, Generator
 from typing import Literal
 
+from mlx_responses.dialects.dialect import Ear
+from mlx_responses.dialects.scan import Scan, Walk
 from mlx_responses.parts import CallDelta, CallEnded, CallStarted, Said
 
 Chars = Generator[None, str, str]
@@ -23,6 +26,9 @@ class JsonCall:
     """The call so far: `name` once it is known, and what became of the text.
 
     state   open: more may come; whole: the object is closed; broken: it is no JSON object
+    keys    what the arguments may be called
+
+    With a `name` given, the arguments stand alone.
 
     Keys may come in either order, others are skipped; a call without arguments has `{}`. What
     streams is the raw text of the arguments, or, when a model wrote them as one string, the text
@@ -31,15 +37,18 @@ class JsonCall:
     can tell it what was wrong.
     """
 
-    def __init__(self) -> None:
-        self.name: str | None = None
+    def __init__(self, name: str | None = None, keys: tuple[str, ...] = ("arguments",)) -> None:
+        self.name = name
+        self._keys = keys
         self.state: Literal["open", "whole", "broken"] = "open"
         self._unsaid = ""
         self._partial: list[str] = []
         """Arguments that stream only once they are read whole, since they are no object."""
         self._arguments: Literal["awaited", "begun", "whole", "ended"] = "awaited"
+        self.argues = False
+        """Have the arguments begun?"""
         self._started = False
-        self._steps = self._object()
+        self._steps = self._object() if name is None else self._bare_arguments()
         next(self._steps)
 
     def feed(self, text: str) -> int:
@@ -106,7 +115,7 @@ class JsonCall:
             if not name:
                 raise NotJson
             self.name = name
-        elif key == "arguments" and self._arguments == "awaited":
+        elif key in self._keys and self._arguments == "awaited":
             return (yield from self._arguments_value(first))
         elif first == '"':
             yield from string_tail([])
@@ -116,8 +125,19 @@ class JsonCall:
             return (yield from scalar_tail([first]))
         return (yield from after_blank())
 
+    def _bare_arguments(self) -> Chars:
+        """An object or a list, and nothing around it."""
+        first = yield from after_blank()
+        if first not in CLOSING:
+            raise NotJson
+        self._arguments = "begun"
+        last = yield from nested(first, self._say)
+        self._end_arguments()
+        return last
+
     def _arguments_value(self, first: str) -> Chars:
         self._arguments = "begun"
+        self.argues = True
         after = ""
         if first in CLOSING:
             yield from nested(first, self._say)
@@ -143,6 +163,64 @@ class JsonCall:
 
     def _say(self, text: str) -> None:
         self._unsaid += text
+
+
+def read_call(scan: Scan, call: JsonCall, lead: int = 0) -> Walk[bool]:
+    """A call behind `lead` characters; takes all up to its end. False, and takes nothing, if it is
+    none.
+    """
+    read = lead
+    while True:
+        read += call.feed(scan.text[read:])
+        if call.name is not None:
+            scan.take(read)
+            read = 0
+            scan.said += call.take()
+        if call.state != "open":
+            return call.name is not None
+        if scan.final:
+            scan.said += call.finish()
+            return call.name is not None
+        yield
+
+
+def read_block(closing: str) -> Callable[[Scan, int, Ear], Walk[bool]]:
+    """What reads one call, or a list of them, up to `closing`, which may be missing."""
+
+    def read(scan: Scan, lead: int, _ear: Ear) -> Walk[bool]:
+        blanks = yield from scan.blanks(lead)
+        if (yield from scan.sees("[", start=lead + blanks)):
+            found = yield from _read_list(scan, lead + blanks + 1)
+        else:
+            found = yield from read_call(scan, JsonCall(), lead)
+        if found and closing:
+            yield from close(scan, closing)
+        return found
+
+    return read
+
+
+def _read_list(scan: Scan, lead: int) -> Walk[bool]:
+    """Calls between commas up to a bracket."""
+    count = 0
+    while (yield from read_call(scan, JsonCall(), lead)):
+        count += 1
+        lead = yield from scan.blanks()
+        mark = yield from scan.sees(",", "]", start=lead)
+        if mark != ",":
+            scan.take(lead + len(mark) if mark else 0)
+            return True
+        lead += len(mark)
+    return count > 0
+
+
+def close(scan: Scan, *closings: str) -> Walk[str]:
+    """Take an end marker and the blanks before it, if one stands here; returns it."""
+    blanks = yield from scan.blanks()
+    mark = yield from scan.sees(*closings, start=blanks)
+    if mark:
+        scan.take(blanks + len(mark))
+    return mark
 
 
 def after_blank() -> Chars:

@@ -23,6 +23,6 @@ class PlainReader:
 
 PLAIN = Dialect(
     name="plain",
-    reader=lambda _opening: PlainReader(),
-    recognises=lambda _controls, _template: True,
+    reader=lambda _ear: PlainReader(),
+    recognises=lambda _controls, _template, _model_type: True,
 )

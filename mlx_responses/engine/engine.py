@@ -16,6 +16,7 @@ import msgspec
 from mlx_responses.catalog import ModelSpec
 from mlx_responses.engine.attempt import Fault, attempt
 from mlx_responses.engine.blas import blas_in_use
+from mlx_responses.engine.disk import Shelf
 from mlx_responses.engine.inbox import Cancel, Inbox, Load, Order
 from mlx_responses.engine.job import Failed, Finished, Job, Outcome
 from mlx_responses.engine.lane import Lane, Limits
@@ -39,6 +40,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     blas: str = ""
     memory_bytes: int = 0
     prefix_bytes: int = 0
+    disk_bytes: int = 0
 
 
 class Engine:
@@ -60,7 +62,9 @@ class Engine:
         self._loader = loader
         self._inbox = Inbox(limits.waiting_jobs)
         self._outbox: list[Outcome] = []
-        self._prefix = PrefixCache(limits.prefix_bytes)
+        folder = limits.disk_folder
+        shelf = Shelf(folder, limits.disk_bytes) if folder is not None else None
+        self._prefix = PrefixCache(limits.prefix_bytes, shelf)
         self._lanes: dict[str, Lane] = {}
         self._status = Status(blas=blas_in_use())
         self._thread = threading.Thread(target=self._serve, name="engine", daemon=True)
@@ -108,9 +112,13 @@ class Engine:
         self._shut_down()
 
     def step(self) -> None:
-        """Take orders, run every model once, deliver. Waits for an order when there is no work."""
+        """Take orders, run every model once, deliver. Waits for an order when there is no work.
+
+        What is to go to disk goes there a run at a time, when nobody waits or RAM is short.
+        """
         idle = not self._outbox and not any(lane.busy for lane in self._lanes.values())
-        for order in self._inbox.take(wait=idle):
+        saved = self._prefix.save(busy=not idle)
+        for order in self._inbox.take(wait=idle and not saved):
             obeyed = attempt(partial(self._obey, order), "taking an order")
             if isinstance(obeyed, Fault):
                 self._recover(obeyed)
@@ -172,6 +180,7 @@ class Engine:
             models=tuple(lane.loaded.spec.name for lane in lanes),
             memory_bytes=mx.get_active_memory(),
             prefix_bytes=self._prefix.nbytes,
+            disk_bytes=self._prefix.disk_bytes,
         )
         if self._outbox:
             outcomes = list(self._outbox)
@@ -196,6 +205,7 @@ class Engine:
         for lane in self._lanes.values():
             attempt(lane.close, "closing a model")
         self._hand_over()
+        attempt(self._prefix.save_all, "saving prefixes")
         self._lanes.clear()
         self._prefix.clear()
         gc.collect()

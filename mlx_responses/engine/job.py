@@ -22,6 +22,11 @@ MAX_REPETITION_PENALTY = 10.0
 MAX_LOGIT_BIAS = 100.0
 """Decides alone: the logits of real models span some tens."""
 MAX_TOP_LOGPROBS = 20
+MAX_DRY_MULTIPLIER = 100.0
+MAX_DRY_BASE = 10.0
+"""With the multiplier's bound, what no penalty of 32 tokens' growth can overflow (`dry.py`)."""
+MAX_DRY_LENGTH = 128
+"""Far beyond any phrase; each token of it is work in every step."""
 
 
 def _at_least(param: str, value: int, low: int) -> None:
@@ -66,6 +71,7 @@ class Sampling(msgspec.Struct, frozen=True, kw_only=True):
 
     Order, as in mlx-lm: bias and penalties, then top_k / top_p / min_p at temperature 1, then
     temperature. `seed` fixes the noise by (seed, position) alone, so batching does not change it.
+    `dry_*` are those of `dry.py`, after the other penalties; `dry_breakers` are token ids.
     """
 
     temperature: float = 1.0
@@ -77,6 +83,10 @@ class Sampling(msgspec.Struct, frozen=True, kw_only=True):
     frequency_penalty: float = 0.0
     logit_bias: tuple[tuple[int, float], ...] = ()
     seed: int | None = None
+    dry_multiplier: float = 0.0
+    dry_base: float = 1.75
+    dry_allowed_length: int = 2
+    dry_breakers: frozenset[int] = frozenset()
 
     def __post_init__(self) -> None:
         """Raises `RequestError` for the first value that is out of its range."""
@@ -89,6 +99,9 @@ class Sampling(msgspec.Struct, frozen=True, kw_only=True):
         _within("frequency_penalty", self.frequency_penalty, -MAX_PENALTY, MAX_PENALTY)
         for token_id, bias in self.logit_bias:
             _within(f"logit_bias.{token_id}", bias, -MAX_LOGIT_BIAS, MAX_LOGIT_BIAS)
+        _within("dry_multiplier", self.dry_multiplier, 0.0, MAX_DRY_MULTIPLIER)
+        _within("dry_base", self.dry_base, 1.0, MAX_DRY_BASE)
+        _within("dry_allowed_length", self.dry_allowed_length, 0, MAX_DRY_LENGTH)
         if self.seed is not None:
             _within("seed", self.seed, -(2**63), 2**63 - 1)
 
@@ -100,6 +113,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     prompt      token ids, at least one
     segments    ascending offsets into `prompt` where a reusable prefix ends (after the system
                 part, after each turn); the last may equal len(prompt)
+    on_disk     whether its tokens and their cache may be kept on disk, for later prompts
     top_logprobs None: no logprobs at all; n: the chosen token's and the n likeliest
     """
 
@@ -112,6 +126,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     sampling: Sampling = Sampling()
     top_logprobs: int | None = None
     guide: Guide | None = None
+    on_disk: bool = True
 
     def __post_init__(self) -> None:
         """Raises `RequestError` for the first value that this model or the batch cannot take."""
@@ -123,6 +138,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
         _within("top_k", self.sampling.top_k, 0, self.vocab_size)
         for token_id, _ in self.sampling.logit_bias:
             _within(f"logit_bias.{token_id}", token_id, 0, self.vocab_size - 1)
+        for token_id in self.sampling.dry_breakers:
+            _within("dry_sequence_breakers", token_id, 0, self.vocab_size - 1)
         if self.top_logprobs is not None:
             _within("top_logprobs", self.top_logprobs, 0, MAX_TOP_LOGPROBS)
         ends = (0, *self.segments, len(self.prompt) + 1)

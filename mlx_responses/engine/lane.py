@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from functools import partial
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -16,7 +17,7 @@ from mlx_responses.engine.attempt import Fault, attempt
 from mlx_responses.engine.batch import Batch, Reading, Saying
 from mlx_responses.engine.job import Failed, Finished, Job, Outcome, Progress, Token
 from mlx_responses.engine.load import Model, has_gpu
-from mlx_responses.engine.prefix import PrefixCache, can_shorten
+from mlx_responses.engine.prefix import PrefixCache
 from mlx_responses.engine.row import Row
 
 SNAPSHOT_TOKENS = 256
@@ -29,7 +30,9 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     rows          sequences decoding at once, a model
     chunk_tokens  prompt tokens read between two decode steps: what running streams wait for
     waiting_jobs  jobs without a place in a batch; beyond it `Overloaded`
-    prefix_bytes  KV caches kept for later prompts
+    prefix_bytes  KV caches kept in RAM for later prompts
+    disk_folder   where more of them are kept, also for the next start; None: nowhere
+    disk_bytes    how much of that
     on_device     where sampled tokens are chosen; None: on the GPU if there is one, else by numpy
     """
 
@@ -37,6 +40,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     chunk_tokens: int = 512
     waiting_jobs: int = 256
     prefix_bytes: int = 2 * 2**30
+    disk_folder: Path | None = None
+    disk_bytes: int = 16 * 2**30
     on_device: bool | None = None
 
 
@@ -55,7 +60,8 @@ class Lane:
         self._key = model.loaded.spec.path
         self._waiting: deque[Job] = deque()
         self._live: dict[str, Row] = {}
-        self._needs_snapshots = not can_shorten(make_prompt_cache(model.network))
+        empty = make_prompt_cache(model.network)
+        self._needs_snapshots = prefix.open(self._key, empty, model.identity)
         on_device = limits.on_device
         self._on_device = has_gpu() if on_device is None else on_device
         self._batch = self._new_batch()
@@ -131,7 +137,7 @@ class Lane:
         if saying.ending is not None:
             self._finish(row, saying.ending)
             if saying.cache is not None and saying.tokens is not None:
-                self._prefix.store(self._key, saying.tokens, saying.cache)
+                self._store(row, saying.tokens, saying.cache)
 
     def _drop(self, row: Row, reason: str) -> None:
         self._batch.remove(row)
@@ -161,7 +167,10 @@ class Lane:
         """Store what a row has read or said so far."""
         snapshot = self._batch.snapshot(row)
         if snapshot is not None and len(snapshot[1]) > row.cached:
-            self._prefix.store(self._key, snapshot[1], snapshot[0])
+            self._store(row, snapshot[1], snapshot[0])
+
+    def _store(self, row: Row, tokens: list[int], cache: list[Any]) -> None:
+        self._prefix.store(self._key, tokens, cache, on_disk=row.job.on_disk)
 
     def cancel(self, job_id: str, left_one: Callable[[], None]) -> bool:
         """End a job; what it has read is kept for the next try. False: no such job here."""

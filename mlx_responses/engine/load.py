@@ -4,6 +4,8 @@ On MLX's CPU backend weights become float32: neither bfloat16 nor quantised prod
 BLAS there (5.8 against 200 GFLOP/s). On Metal the model keeps its own type.
 """
 
+import hashlib
+import json
 import logging
 from collections.abc import Callable
 from functools import partial
@@ -47,10 +49,14 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Model(msgspec.Struct, frozen=True):
-    """A model as the engine's thread holds it: the network and what may be told of it."""
+    """A model as the engine's thread holds it: the network and what may be told of it.
+
+    identity  what a KV cache on disk must share to be its own; empty: none is kept
+    """
 
     network: Module
     loaded: Loaded
+    identity: dict[str, str] = {}
 
 
 Loader = Callable[[ModelSpec], Model]
@@ -98,7 +104,19 @@ def read_model(spec: ModelSpec) -> Model:
         model_type=str(config.get("model_type", "")),
         chat_template=tokenizer.chat_template,
     )
-    return Model(network, loaded)
+    return Model(network, loaded, _identity(folder, config))
+
+
+def _identity(folder: Path, config: dict[str, Any]) -> dict[str, str]:
+    """The weights by their files' names, sizes and times: reading them all would take too long."""
+    files = [folder / "config.json", *sorted(folder.glob("*.safetensors"))]
+    facts = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+    return {
+        "model": str(folder.resolve()),
+        "weights": hashlib.sha256(json.dumps(facts).encode()).hexdigest(),
+        "quantisation": json.dumps(config.get("quantization"), sort_keys=True),
+        "computed": "own type" if has_gpu() else "float32",
+    }
 
 
 def _read_files(folder: Path) -> tuple[Module, TokenizerWrapper, dict[str, Any], int]:

@@ -1,62 +1,334 @@
-"""KV caches of prompts already read, found again by their first tokens; in RAM, bounded by bytes.
+"""KV caches of prompts already read, found again by their first tokens; in RAM, bounded by bytes,
+and behind that on disk, if there is a `Shelf`. Engine thread only. Knows no job and no batch.
 
-Inside is mlx-lm's prompt cache for now. Engine thread only. Knows no job and no batch.
+A tree of token runs a model. Plain layers are stored by run, so two prompts with a common beginning
+hold it once; a fetch joins its runs into arrays of its own, and shortening is taking less of the
+last one. Layers that cannot be shortened are snapshots at the ends of runs. All runs and snapshots
+of all models stand in one order of use, in which a run is always younger than what depends on it:
+the oldest can go without breaking another.
 """
 
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import mlx.core as mx
-from mlx_lm.models.cache import CacheList, KVCache, LRUPromptCache
+from mlx_responses.engine import layers
+from mlx_responses.engine.disk import Shelf, Volume
+from mlx_responses.engine.trie import Node, Snapshot, Tokens, as_tokens, root, walk
 
-MOST_ENTRIES = 1024
-"""Bytes are the bound that matters; this one keeps the bookkeeping of tiny models small."""
+RUN_TOKENS = 256
+"""Most tokens of a run: what is given up, or written to disk, at once (32 MB of an 8B model)."""
+NEARLY_FULL = 0.75
+"""Of the budget: from here on runs are written while the engine is busy, a run a step, so that what
+must go from RAM is on disk already."""
+
+
+class Tree:
+    """One model's prefixes. `volume` is where they are on disk, if they are."""
+
+    def __init__(self, shape: layers.Shape, volume: Volume | None) -> None:
+        self.shape = shape
+        self.volume = volume
+        self.root = root()
+        self.needs_snapshots = not layers.can_shorten(shape)
 
 
 class PrefixCache:
     """Token prefixes -> KV caches, for all models together."""
 
-    def __init__(self, budget_bytes: int) -> None:
+    def __init__(self, budget_bytes: int, shelf: Shelf | None = None) -> None:
         self._budget_bytes = budget_bytes
-        self._entries = LRUPromptCache(MOST_ENTRIES, budget_bytes)
+        self._shelf = shelf
+        self._trees: dict[str, Tree] = {}
+        self._order: OrderedDict[Node | Snapshot, None] = OrderedDict()  # oldest first
+        self._nbytes = 0
+        self._unsaved: dict[Node, Volume] = {}
+        self._filed: dict[str, Node] = {}
 
     @property
     def nbytes(self) -> int:
-        """What the entries hold."""
-        return int(self._entries.nbytes)
+        """What is held in RAM."""
+        return self._nbytes
 
-    def fetch(self, model_key: str, tokens: list[int]) -> tuple[list[Any] | None, int]:
+    @property
+    def disk_bytes(self) -> int:
+        """What is held on disk."""
+        return self._shelf.nbytes if self._shelf is not None else 0
+
+    def open(
+        self, model_key: str, empty_cache: Sequence[Any], identity: Mapping[str, str] | None = None
+    ) -> bool:
+        """Make the model known, with what is on disk of it; whether it needs snapshots."""
+        volume = None
+        if self._shelf is not None and identity:
+            volume = self._shelf.volume(identity)
+        tree = self._trees[model_key] = Tree(layers.shape_of(empty_cache), volume)
+        if volume is not None:
+            self._index(tree, volume)
+        return tree.needs_snapshots
+
+    def _index(self, tree: Tree, volume: Volume) -> None:
+        """Hang what is on disk into the tree; what hangs together with nothing is removed."""
+        nodes = {tree.root.digest: tree.root}
+        for label in volume.labels():
+            parent = nodes.get(label.parent)
+            if parent is None or int(label.run[0]) in parent.children:
+                volume.remove(label.file)
+                continue
+            node = Node(parent, label.run)
+            node.file, node.file_snapshot = label.file, label.snapshot
+            nodes[node.digest] = self._filed[label.file] = node
+
+    def fetch(self, model_key: str, tokens: Sequence[int]) -> tuple[list[Any] | None, int]:
         """A private cache of the longest known prefix, and its length; at least one is left over.
 
         The caller may write to it: arrays are copied when written.
         """
-        # One token short, because the model must run on something: an exact hit is a prefix too.
-        cache, rest = self._entries.fetch_nearest_cache(model_key, tokens[:-1])
-        if cache is None:
+        tree = self._trees.get(model_key)
+        if tree is None:
             return None, 0
-        return cache, len(tokens) - 1 - len(rest)
+        # One token short, because the model must run on something: an exact hit is a prefix too.
+        wanted = as_tokens(tokens[:-1])
+        path = self._usable(tree, wanted)
+        while path and not self._warm(tree, [node for node, _ in path]):
+            path = self._usable(tree, wanted)
+        if not path:
+            return None, 0
+        last = path[-1][0].snapshot if tree.needs_snapshots else None
+        plain = layers.joined([(node.plain or [], count) for node, count in path])
+        others = layers.private(last.layers) if last is not None else []
+        self._touch([node for node, _ in path])
+        self._make_room()
+        return layers.put_together(tree.shape, plain, others), sum(count for _, count in path)
 
-    def store(self, model_key: str, tokens: list[int], cache: list[Any]) -> None:
-        """Keep `cache`, which holds exactly `tokens`; both belong to this object from now on."""
-        if len(tokens) < 2 or sum(layer.nbytes for layer in cache) > self._budget_bytes // 2:
+    def _usable(self, tree: Tree, wanted: Tokens) -> list[tuple[Node, int]]:
+        """The way to the longest prefix whose cache can be had."""
+        path = walk(tree.root, wanted)
+        if tree.needs_snapshots:
+            while path and not (_has_snapshot(path[-1][0]) and path[-1][1] == len(path[-1][0].run)):
+                path.pop()
+        return path
+
+    def _warm(self, tree: Tree, path: Sequence[Node]) -> bool:
+        """Bring a way into RAM. False: a file of it was of no use and is gone, look again."""
+        for node in path:
+            lacks_snapshot = node.file_snapshot and node.snapshot is None
+            if node.plain is not None and not (lacks_snapshot and node is path[-1]):
+                continue
+            cache = tree.volume.read(node.file) if tree.volume and node.file else None
+            if cache is None:
+                self._forget(node)
+                return False
+            plain, others = layers.take_apart(cache)
+            if node.plain is None:
+                self._fill(node, [(layer.keys, layer.values) for layer in plain])
+            if others and node.snapshot is None:
+                self._pin(node, others)
+        return True
+
+    def store(
+        self, model_key: str, tokens: Sequence[int], cache: list[Any], *, on_disk: bool = True
+    ) -> None:
+        """Keep `cache`, which holds exactly `tokens`; both belong to this object from now on.
+
+        on_disk  whether these tokens may be written to disk
+        """
+        if model_key not in self._trees:
+            self.open(model_key, cache)
+        tree = self._trees[model_key]
+        plain, others = layers.take_apart(cache)
+        held = layers.used_bytes(plain) + sum(layer.nbytes for layer in others)
+        if held > self._budget_bytes:
+            if tree.needs_snapshots:
+                return
+            tokens = tokens[: len(tokens) * self._budget_bytes // held]
+        if not len(tokens) or any(layer.offset < len(tokens) for layer in plain):
             return
-        # Computed now, because a lazy copy would keep the whole batch's arrays alive.
-        mx.async_eval([layer.state for layer in cache])  # type: ignore[no-untyped-call]
-        self._entries.insert_cache(model_key, tokens, cache)
+        path = self._grow(tree, as_tokens(tokens), plain, on_disk=on_disk)
+        end = path[-1]
+        if tree.needs_snapshots and end.snapshot is None:
+            layers.settle(others)
+            self._pin(end, others)
+            if on_disk and not end.file_snapshot:
+                self._unfile(end)  # to be written again, with its snapshot
+        self._touch(path)
+        if on_disk and tree.volume is not None:
+            self._unsaved.update((node, tree.volume) for node in path if node.file is None)
+        self._make_room()
+
+    def _grow(
+        self, tree: Tree, tokens: Tokens, plain: Sequence[Any], *, on_disk: bool
+    ) -> list[Node]:
+        """The nodes of exactly `tokens`, all in RAM; the missing ones are made."""
+        shared = walk(tree.root, tokens)
+        path = [node for node, _ in shared]
+        if shared and shared[-1][1] < len(path[-1].run):
+            whole = path.pop()
+            if self._warm(tree, [whole]):
+                path.append(self._split(tree, whole, shared[-1][1]))
+        place = sum(len(node.run) for node in path)
+        if path and place < len(tokens) and self._extends(path[-1], on_disk=on_disk):
+            # Cut again together with what follows: many short runs would be slow to join.
+            place -= len(path[-1].run)
+            self._forget(path.pop())
+        start = 0
+        for node in path:
+            if node.plain is None:
+                self._fill(node, layers.cut(plain, start, start + len(node.run)))
+            start += len(node.run)
+        while place < len(tokens):
+            end = min(place + RUN_TOKENS, len(tokens))
+            path.append(Node(path[-1] if path else tree.root, tokens[place:end].copy()))
+            self._fill(path[-1], layers.cut(plain, place, end))
+            place = end
+        return path
+
+    def _extends(self, node: Node, *, on_disk: bool) -> bool:
+        """Whether a run may become part of a longer one: short, nothing hangs on its end, and
+        nothing that belongs on disk would stay away from there.
+        """
+        free = not node.children and not _has_snapshot(node) and len(node.run) < RUN_TOKENS
+        return free and (on_disk or (node.file is None and node not in self._unsaved))
+
+    def _split(self, tree: Tree, node: Node, at: int) -> Node:
+        """Cut a run that is in RAM in two; the upper half. What was one file will be two."""
+        whole = node.plain or []
+        for_disk = node.file is not None or node in self._unsaved
+        self._unfile(node)
+        self._drop(node)
+        upper = node.split(at)
+        self._fill(upper, layers.cut_run(whole, 0, at))
+        self._fill(node, layers.cut_run(whole, at, at + len(node.run)))
+        if for_disk and tree.volume is not None:
+            self._unsaved.update({upper: tree.volume, node: tree.volume})
+        return upper
+
+    def _fill(self, node: Node, plain: Any) -> None:
+        layers.compute(plain)
+        node.plain = plain
+        self._order[node] = None
+        self._nbytes += node.nbytes
+
+    def _pin(self, node: Node, others: list[Any]) -> None:
+        node.snapshot = Snapshot(node, others)
+        self._order[node.snapshot] = None
+        self._nbytes += node.snapshot.nbytes
+
+    def _drop(self, node: Node) -> None:
+        """Out of RAM: the run."""
+        self._nbytes -= node.nbytes
+        node.plain = None
+        self._order.pop(node, None)
+
+    def _unpin(self, node: Node) -> None:
+        """Out of RAM: the snapshot."""
+        if node.snapshot is not None:
+            self._nbytes -= node.snapshot.nbytes
+            self._order.pop(node.snapshot, None)
+            node.snapshot = None
+
+    def _touch(self, path: Sequence[Node]) -> None:
+        """A way was used: its end's snapshot and its runs are the youngest, the first run most."""
+        if path[-1].snapshot is not None:
+            self._order.move_to_end(path[-1].snapshot)
+        for node in reversed(path):
+            self._order.move_to_end(node)
+            if node.file is not None and self._shelf is not None:
+                self._shelf.touch(node.file)
+
+    def _make_room(self) -> None:
+        while self._nbytes > self._budget_bytes and self._order:
+            oldest = next(iter(self._order))
+            if isinstance(oldest, Snapshot):
+                self._unpin(oldest.node)
+                self._prune(oldest.node)
+            else:
+                self._drop(oldest)
+                if oldest.file is None:
+                    self._forget(oldest)
+
+    def _prune(self, node: Node) -> None:
+        """A snapshot went: forget runs that no snapshot depends on any more."""
+        while node.parent is not None and not node.children and not _has_snapshot(node):
+            self._forget(node)
+            node = node.parent
+
+    def _forget(self, node: Node) -> None:
+        """Out of RAM, off the disk, out of the tree: the node and all below it."""
+        for below in node.subtree():
+            self._drop(below)
+            self._unpin(below)
+            self._unfile(below)
+            self._unsaved.pop(below, None)
+        node.detach()
+
+    def _unfile(self, node: Node) -> None:
+        """Off the disk; also when what is there is no longer all that should be."""
+        if node.file is not None and self._shelf is not None:
+            self._filed.pop(node.file, None)
+            self._shelf.remove(node.file)
+        node.file, node.file_snapshot = None, False
+
+    def save(self, *, busy: bool = False) -> bool:
+        """Write one run to disk, if one is due; whether one was. While busy, only if RAM is short.
+
+        It takes the time of a run's bytes into the page cache, some milliseconds.
+        """
+        if busy and self._nbytes < NEARLY_FULL * self._budget_bytes:
+            return False
+        while self._unsaved:
+            # Beginnings first: a run is of no use without what comes before it.
+            last, volume = next(iter(self._unsaved.items()))
+            node = next(node for node in last.path() if node is last or node.file is None)
+            saved = node in self._unsaved and node.plain is not None and self._write(node, volume)
+            self._unsaved.pop(node if saved else last, None)
+            if saved:
+                return True
+        return False
+
+    def save_all(self) -> None:
+        """Write all that is due, at the end of the engine: as many bytes as RAM may hold."""
+        while self.save():
+            pass
+
+    def _write(self, node: Node, volume: Volume) -> bool:
+        cache = layers.joined([(node.plain or [], len(node.run))])
+        if node.snapshot is not None:
+            cache += node.snapshot.layers
+        assert node.parent is not None
+        file = volume.write(node, cache, snapshot=node.snapshot is not None)
+        if file is None:
+            return False
+        node.file, node.file_snapshot = file, node.snapshot is not None
+        self._filed[file] = node
+        self._touch_files(node)
+        return True
+
+    def _touch_files(self, node: Node) -> None:
+        """The new file's way is the youngest; what is too much on disk goes."""
+        assert self._shelf is not None
+        for above in reversed(node.path()):
+            if above.file is not None:
+                self._shelf.touch(above.file)
+        for gone in self._shelf.make_room():
+            evicted = self._filed.pop(gone, None)
+            if evicted is not None:
+                evicted.file, evicted.file_snapshot = None, False
+                if evicted.plain is None:
+                    self._forget(evicted)
 
     def clear(self) -> None:
-        """Forget everything."""
-        self._entries = LRUPromptCache(MOST_ENTRIES, self._budget_bytes)
+        """Forget all that is in RAM; what is on disk stays."""
+        for tree in self._trees.values():
+            for node in list(tree.root.subtree()):
+                if node.parent is None:
+                    continue
+                self._drop(node)
+                self._unpin(node)
+                if node.file is None:
+                    self._forget(node)
+        self._unsaved.clear()
 
 
-def can_shorten(cache: list[Any]) -> bool:
-    """Whether such caches can always give up their last tokens.
-
-    Rotating and recurrent ones cannot: of those only snapshots at known places are of use again.
-    """
-    return all(_shortens(layer) for layer in cache)
-
-
-def _shortens(layer: Any) -> bool:
-    if isinstance(layer, CacheList):
-        return can_shorten(list(layer.caches))
-    return isinstance(layer, KVCache)
+def _has_snapshot(node: Node) -> bool:
+    return node.snapshot is not None or node.file_snapshot

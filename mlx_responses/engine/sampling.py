@@ -15,6 +15,7 @@ import mlx.core as mx
 import numpy as np
 from numpy.random import Philox, SeedSequence
 
+from mlx_responses.engine.dry import Dry, is_dry
 from mlx_responses.engine.job import Logprob, Sampling
 
 Array = Any
@@ -63,14 +64,15 @@ def is_plain(sampling: Sampling) -> bool:
         or sampling.repetition_penalty != 1
         or sampling.presence_penalty
         or sampling.frequency_penalty
+        or is_dry(sampling)
     )
 
 
 class Edits:
-    """What changes logits before anything is chosen: bias and the three penalties.
+    """What changes logits before anything is chosen: bias, three penalties, and DRY.
 
-    Repetition counts prompt and output, presence and frequency the output alone. `tokens` are each
-    row's ids so far, `lengths` how many of them are prompt.
+    Repetition and DRY count prompt and output, presence and frequency the output alone. `tokens`
+    are each row's ids so far, `lengths` how many of them are prompt.
     """
 
     def __init__(self, xp: Any, samplings: Sequence[Sampling], vocab_size: int) -> None:
@@ -83,6 +85,7 @@ class Edits:
         self._counts_output = any(s.presence_penalty or s.frequency_penalty for s in samplings)
         self._seen = self._counts = None
         self._bias = self._biases(samplings) if any(s.logit_bias for s in samplings) else None
+        self._dry = Dry(xp, samplings, vocab_size) if any(map(is_dry, samplings)) else None
 
     def _column(self, values: Sequence[float]) -> Array:
         return self._xp.array(np.array(values, np.float32)[:, None])
@@ -101,6 +104,8 @@ class Edits:
         if self._counts_output:
             pairs = zip(tokens, lengths, strict=True)
             self._counts = self._tally([row[length:] for row, length in pairs])
+        if self._dry is not None:
+            self._dry.recount(tokens)
 
     def _tally(self, tokens: Sequence[Sequence[int]]) -> Array:
         width = self._shape[1]
@@ -112,6 +117,8 @@ class Edits:
         rows = self._xp.arange(self._shape[0])
         self._seen = self._added(self._seen, rows, chosen)
         self._counts = self._added(self._counts, rows, chosen)
+        if self._dry is not None:
+            self._dry.count(chosen)
 
     def _added(self, counts: Array | None, rows: Array, chosen: Array) -> Array | None:
         if counts is None:
@@ -131,6 +138,8 @@ class Edits:
             logits = xp.where(self._seen > 0, scaled, logits)
         if self._counts is not None:
             logits = logits - self._presence * (self._counts > 0) - self._frequency * self._counts
+        if self._dry is not None:
+            logits = self._dry.apply(logits)
         return logits
 
 

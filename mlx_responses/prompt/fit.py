@@ -10,6 +10,7 @@ from typing import Literal
 
 import msgspec
 
+from mlx_responses.catalog import Effort
 from mlx_responses.errors import PromptTooLong
 from mlx_responses.prompt.messages import Located, to_functions, to_messages
 from mlx_responses.prompt.render import Prompt, Renderer
@@ -24,6 +25,7 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
     history   items of the chain or conversation before the request's own input
     first     the place of `input[0]` in what the client sent, for errors
     thinking  the model is to think before it answers
+    effort    how much, for templates that ask; None: as the template has it
     """
 
     input: str | Sequence[Item]
@@ -32,6 +34,7 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
     instructions: str | None = None
     tools: Sequence[Tool] = ()
     thinking: bool = False
+    effort: Effort | None = None
     truncation: Literal["auto", "disabled"] = "disabled"
 
 
@@ -41,7 +44,8 @@ def build(ask: Ask, tokenizer: Tokenizer, *, context_window: int) -> Prompt:
     Raises `PromptTooLong` if it does not fit, `RequestError` for input that makes no prompt.
     """
     items = located(ask)
-    renderer = Renderer(tokenizer, to_functions(ask.tools), thinking=ask.thinking)
+    functions = to_functions(ask.tools)
+    renderer = Renderer(tokenizer, functions, thinking=ask.thinking, effort=ask.effort)
 
     def without(dropped: set[int]) -> Prompt:
         kept = [place for n, place in enumerate(items) if n not in dropped]

@@ -1,9 +1,7 @@
 """Input items -> chat-template messages. Knows no template and no tokens.
 
-- All system and developer messages become one leading system message, the instructions first,
-  joined by blank lines: many templates allow no other place. A later one then holds from the start.
-- User messages with nothing between them become one, joined by a blank line: many templates want
-  the roles to alternate.
+- Instructions are the first system message; a developer's message is a system message, in its
+  place. Which places a template has for them is the business of `adapt.py`.
 - What an assistant did in a row (thoughts, words, calls) becomes one message.
 - Tool outputs in a row stand in the order of their calls, since most templates name no call.
 - Item ids never reach a prompt: they differ where nothing else does, and would spoil its cache.
@@ -16,6 +14,7 @@ import msgspec
 
 from mlx_responses.errors import RequestError
 from mlx_responses.prompt.content import answer_text, given_text
+from mlx_responses.prompt.manners import ChatMessage
 from mlx_responses.wire.items import (
     FunctionCall,
     FunctionCallOutput,
@@ -24,10 +23,6 @@ from mlx_responses.wire.items import (
     Reasoning,
 )
 from mlx_responses.wire.tools import FunctionTool, HostedTool, Tool
-
-ChatMessage = dict[str, Any]
-"""`role` and `content`; an assistant's may have `reasoning_content` and `tool_calls`, a tool's has
-`name` and `tool_call_id`."""
 
 Located = tuple[str, Item]
 """An item and the path that names it in an error, like `input[3]`."""
@@ -42,18 +37,16 @@ def to_messages(items: Iterable[Located], instructions: str | None) -> list[Chat
     that no prompt can hold.
     """
     chat = Chat()
+    chat.add_system(instructions or "")
     for path, item in items:
         chat.add(item, path)
-    system = PARAGRAPH.join(filter(None, [instructions, *chat.system]))
-    head: list[ChatMessage] = [{"role": "system", "content": system}] if system else []
-    return head + chat.messages
+    return chat.messages
 
 
 class Chat:
     """A conversation that grows by items."""
 
     def __init__(self) -> None:
-        self.system: list[str] = []
         self.messages: list[ChatMessage] = []
         self._calls: dict[str, tuple[int, str]] = {}
         """Of each call so far, by call id: its rank and its function's name."""
@@ -62,11 +55,12 @@ class Chat:
         """Append what the item means; `path` names it in an error."""
         match item:
             case Message(role="user"):
-                self._add_question(given_text(item.content, f"{path}.content"))
+                text = given_text(item.content, f"{path}.content")
+                self.messages.append({"role": "user", "content": text})
             case Message(role="assistant"):
                 self._add_answer(*answer_text(item.content, f"{path}.content"))
             case Message():
-                self.system.append(given_text(item.content, f"{path}.content"))
+                self.add_system(given_text(item.content, f"{path}.content"))
             case Reasoning():
                 thoughts = item.content or item.summary
                 self._add_answer("".join(part.text for part in thoughts), "")
@@ -81,10 +75,10 @@ class Chat:
                     code="unsupported_value",
                 )
 
-    def _add_question(self, text: str) -> None:
-        if self.messages and self.messages[-1]["role"] == "user":
-            text = PARAGRAPH.join(filter(None, [self.messages.pop()["content"], text]))
-        self.messages.append({"role": "user", "content": text})
+    def add_system(self, text: str) -> None:
+        """Append what a system or a developer said, if it is anything."""
+        if text:
+            self.messages.append({"role": "system", "content": text})
 
     def _answer(self) -> ChatMessage:
         """The assistant's message that is being added to."""
@@ -117,13 +111,18 @@ class Chat:
             "name": self._calls[output.call_id][1],
             "tool_call_id": output.call_id,
         }
+        # What a system said between a call and its output waits until the outputs are there.
+        words = []
+        while self.messages[-1]["role"] == "system":
+            words.append(self.messages.pop())
         self.messages.append(message)
         first = len(self.messages) - 1
-        while first and self.messages[first - 1]["role"] == "tool":
+        while self.messages[first - 1]["role"] == "tool":
             first -= 1
         self.messages[first:] = sorted(
             self.messages[first:], key=lambda m: self._calls[m["tool_call_id"]][0]
         )
+        self.messages += reversed(words)
 
 
 def parsed_arguments(arguments: str) -> dict[str, Any] | str:

@@ -9,7 +9,9 @@ from typing import Any
 
 import msgspec
 
-from mlx_responses.prompt.messages import ChatMessage
+from mlx_responses.catalog import Effort
+from mlx_responses.prompt.adapt import adapt
+from mlx_responses.prompt.manners import ChatMessage, manners_of
 from mlx_responses.prompt.shield import Mark, Shield, free_marks, strings
 from mlx_responses.text import Tokenizer
 
@@ -26,12 +28,14 @@ class Prompt(msgspec.Struct, frozen=True):
     opening   the end of the prompt's text: what the template puts in front of the answer, like
               `<|im_start|>assistant`, where that can be told apart
     dropped   how many of the oldest items were left out to make it fit
+    taught    the template cannot show tools, so the system message tells how to call them
     """
 
     ids: list[int]
     segments: tuple[int, ...]
     opening: str
     dropped: int = 0
+    taught: bool = False
 
 
 class Renderer:
@@ -42,11 +46,17 @@ class Renderer:
     """
 
     def __init__(
-        self, tokenizer: Tokenizer, functions: Sequence[dict[str, Any]], *, thinking: bool
+        self,
+        tokenizer: Tokenizer,
+        functions: Sequence[dict[str, Any]],
+        *,
+        thinking: bool,
+        effort: Effort | None = None,
     ) -> None:
         self._tokenizer = tokenizer
         self._functions = functions
-        self._options = {"enable_thinking": thinking}
+        self._manners = manners_of(tokenizer, bool(functions))  # type: ignore[arg-type]  # a Protocol
+        self._options = self._manners.options(thinking, effort)
         self._encoded: dict[str, list[int]] = {}
         self._cuts = b"".join(map(tokenizer.token_bytes, tokenizer.encode("a"))) == b"a"
 
@@ -54,27 +64,32 @@ class Renderer:
         """The prompt for an answer to `messages`."""
         inside, border = free_marks([*strings(messages), *strings(self._functions)], count=2)
         shield = Shield(self._tokenizer.control_texts, inside)
-        shielded = [shielded_message(message, shield) for message in messages]
-        functions = [shielded_function(function, shield) for function in self._functions]
+        shown = adapt(
+            [shielded_message(message, shield) for message in messages],
+            [shielded_function(function, shield) for function in self._functions],
+            self._manners,
+        )
 
         def template(chat: list[ChatMessage], *, answer: bool) -> str:
             return self._tokenizer.apply_template(
                 chat,
-                tools=functions or None,
+                tools=shown.functions,
                 generation_prompt=answer,
                 options=self._options,
             )
 
-        pieces, opening = cut(shielded, template, border)
+        pieces, opening = cut(shown.messages, template, border)
         if not self._cuts:
-            return Prompt(self._encode_around(inside, "".join([*pieces, opening])), (), opening)
-        ids: list[int] = []
+            ids = self._encode_around(inside, "".join([*pieces, opening]))
+            return Prompt(ids, (), opening, taught=shown.taught)
+        ids = []
         ends = []
         for piece in pieces:
             ids += self._encode_around(inside, piece)
             ends.append(len(ids))
         ids += self._encode_around(inside, opening)
-        return Prompt(ids, tuple(sorted({n for n in ends if n >= MIN_SEGMENT_TOKENS})), opening)
+        segments = tuple(sorted({n for n in ends if n >= MIN_SEGMENT_TOKENS}))
+        return Prompt(ids, segments, opening, taught=shown.taught)
 
     def _encode_around(self, mark: Mark, text: str) -> list[int]:
         """The ids of the pieces between the marks."""

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from mlx_responses.errors import RequestError
-from mlx_responses.wire.parameters import REFUSED, UNSERVED, Parameter
+from mlx_responses.wire.parameters import ON_SOCKET, REFUSED, UNSERVED, Parameter
 from mlx_responses.wire.prepare import Json, prepare
 from mlx_responses.wire.refusals import explain, refuse
 from mlx_responses.wire.request import CreateResponse
@@ -26,11 +26,13 @@ encode = msgspec.json.Encoder().encode
 """Any wire value -> its JSON, as bytes."""
 
 
-def decode_request(body: bytes) -> tuple[CreateResponse, tuple[str, ...]]:
+def decode_request(
+    body: bytes, *, on_socket: bool = False
+) -> tuple[CreateResponse, tuple[str, ...]]:
     """A create body, and the paths of what in it has no meaning here (D-22, D-24)."""
     tree = _parse(body)
     request, ignored = _decode(tree, CreateResponse)
-    _refuse(request, REFUSED)
+    _refuse(request, REFUSED if on_socket else (*REFUSED, *ON_SOCKET))
     _check(request)
     if tree.get("input") is None and not (request.previous_response_id or request.conversation):
         raise refuse("input", "missing_required_parameter")

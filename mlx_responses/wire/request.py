@@ -68,6 +68,11 @@ def later(note: str, *neutral: Any) -> Meta:
     return _refusal("later", note, neutral)
 
 
+def on_socket(note: str, *neutral: Any) -> Meta:
+    """It does what it says on a WebSocket; over HTTP it is refused as by `refused`."""
+    return _refusal("socket", note, neutral)
+
+
 def _refusal(treatment: str, note: str, neutral: tuple[Any, ...]) -> Meta:
     extra = {"treatment": treatment, "neutral": (None, *neutral), "code": "unsupported_parameter"}
     return Meta(description=note, extra=extra)
@@ -184,13 +189,19 @@ class CreateResponse(msgspec.Struct, frozen=True, kw_only=True):
     text: TextOptions | None = None
     response_format: Annotated[Format | None, later("only `text` yet", TextFormat())] = None
     grammar: Annotated[Grammar | None, later("the text follows a grammar")] = None
-    dry_multiplier: Annotated[NotNegative | None, later("the DRY sampler's strength", 0)] = None
-    dry_base: Annotated[NotNegative | None, later("the DRY sampler's growth")] = None
+    dry_multiplier: Annotated[
+        NotNegative | None, honoured("the DRY sampler's strength, up to 100; 0 is off")
+    ] = None
+    dry_base: Annotated[
+        NotNegative | None, honoured("the DRY sampler's growth, 1 to 10; 1.75 unless given")
+    ] = None
     dry_allowed_length: Annotated[
-        Annotated[int, Meta(ge=0)] | None, later("repeats that the DRY sampler allows")
+        Annotated[int, Meta(ge=0)] | None,
+        honoured("repeats that DRY allows, up to 128; 2 unless given"),
     ] = None
     dry_sequence_breakers: Annotated[
-        list[str] | None, later("texts that end a repeat for the DRY sampler")
+        Annotated[list[StopText], Meta(max_length=32)] | None,
+        honoured("texts that end a repeat for DRY; newline, colon, quote and star unless given"),
     ] = None
 
     # Tools
@@ -226,10 +237,12 @@ class CreateResponse(msgspec.Struct, frozen=True, kw_only=True):
     session_id: Annotated[
         Annotated[str, Meta(max_length=128)] | None, accepted("a hint for cache affinity")
     ] = None
-    generate: Annotated[bool, later("WebSocket: false warms the cache up", True)] = True
+    generate: Annotated[
+        bool, on_socket("false reads the prompt into the cache and says nothing", True)
+    ] = True
     stream_id: Annotated[
         Annotated[str, Meta(min_length=1, max_length=256, pattern="^[A-Za-z0-9_.-]+$")] | None,
-        later("WebSocket: the lane of a turn"),
+        on_socket("the lane of a turn: lanes run side by side, each in order"),
     ] = None
 
     # Taken note of
@@ -240,7 +253,9 @@ class CreateResponse(msgspec.Struct, frozen=True, kw_only=True):
         Annotated[str, Meta(max_length=128)] | None, echoed("up to 128 characters")
     ] = None
     prompt_cache_key: Annotated[str | None, echoed("a routing hint; there is one cache")] = None
-    prompt_cache_retention: Annotated[Retention | None, echoed("about a hosted cache")] = None
+    prompt_cache_retention: Annotated[
+        Retention | None, honoured("`in_memory`: what was computed for it does not go to disk")
+    ] = None
     prompt_cache_options: Annotated[PromptCacheOptions | None, accepted("about a hosted cache")] = (
         None
     )

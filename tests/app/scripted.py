@@ -9,6 +9,7 @@ from mlx_responses.engine.engine import Status
 from mlx_responses.live import LiveStatus
 from mlx_responses.parts import Ended, Part, TextDelta, Usage
 from mlx_responses.running import Running, encoded
+from mlx_responses.session import Session
 from mlx_responses.timeline import Timeline
 from mlx_responses.wire.request import CreateResponse
 from tools import traces
@@ -44,7 +45,7 @@ class ScriptedLive:
     def status(self) -> LiveStatus:
         return LiveStatus(turns=len(self._turns), engine=Status())
 
-    async def start(self, request: CreateResponse) -> Running:
+    async def start(self, request: CreateResponse, _: Session | None = None) -> Running:
         if self._refusal is not None:
             raise self._refusal
         timeline = traces.begin(request)

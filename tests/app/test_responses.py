@@ -164,11 +164,6 @@ def test_unknown_paths_and_wrong_verbs_get_the_envelope(server, method, path, st
     assert status == 404 or "allow" in answer.headers
 
 
-def test_a_websocket_is_told_to_use_http(server):
-    headers = {"connection": "upgrade", "upgrade": "websocket", "sec-websocket-version": "13"}
-    assert server.get("/v1/responses", headers=headers).status_code == 426
-
-
 def test_a_body_over_the_limit_is_413():
     answer = post_to(ScriptedLive(), {**JSON, "input": "x" * 5000}, max_body_bytes=4096)
     assert answer.status_code == 413

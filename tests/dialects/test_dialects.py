@@ -1,10 +1,11 @@
 """The table of dialects: found by name or by a model's files, each held to the suite."""
 
+import json
 import re
 from pathlib import Path
 
 import pytest
-from conformance import read
+from conformance import read, told
 
 from mlx_responses import dialects
 from mlx_responses.parts import TextDelta
@@ -12,14 +13,83 @@ from mlx_responses.parts import TextDelta
 
 @pytest.mark.parametrize("name", dialects.DIALECTS)
 def test_every_dialect_runs_the_conformance_suite(name):
-    tests = (Path(__file__).parent / f"test_{name}.py").read_text("utf-8")
+    files = Path(__file__).parent.glob("test_*.py")
+    tests = "".join(path.read_text("utf-8") for path in files)
     assert re.search(rf'class \w+\(Conformance\):\n    dialect = "{name}"\n', tests)
 
 
-def test_detect_names_the_dialect():
-    assert dialects.detect(["<|im_end|>", "<tool_call>"], "") == "qwen"
-    assert dialects.detect([], "... <tool_call>\n...") == "qwen"
-    assert dialects.detect(["</s>"], "{{ messages }}") == "plain"
+SIGNS = {
+    "qwen": (
+        ["<|im_end|>", "<think>", "<tool_call>"],
+        "<tool_call>\n{{ tool_call.name }}",
+        "qwen3",
+    ),
+    "qwen3_coder": (["<think>", "<tool_call>"], "<tool_call>\n<function={{ f }}>", "qwen3_moe"),
+    "seed_oss": (["<seed:think>"], "<seed:tool_call>\n<function=", "seed_oss"),
+    "harmony": (["<|start|>", "<|channel|>", "<|message|>", "<|call|>"], "", "gpt_oss"),
+    "mistral": (["[INST]", "[TOOL_CALLS]"], "[TOOL_CALLS]{{ f }}[ARGS]", "mistral3"),
+    "mistral_list": (["[INST]", "[TOOL_CALLS]"], "[TOOL_CALLS] [", "mistral"),
+    "gemma4": (["<|tool_call>", "<tool_call|>", "<|channel>"], "<|tool_call>call:", "gemma4"),
+    "function_gemma": (["<start_function_call>"], "", "gemma3_text"),
+    "glm": (["<think>", "<tool_call>", "<arg_key>"], "<tool_call>{{ f }}<arg_key>", "glm4_moe"),
+    "longcat": (["<longcat_tool_call>"], "<longcat_tool_call><longcat_arg_key>", "longcat"),
+    "lfm2": (["<|im_end|>", "<|tool_call_start|>", "<think>"], "", "lfm2"),
+    "deepseek": (["<think>", "<｜tool▁calls▁begin｜>"], "<｜tool▁sep｜>", "deepseek_v3"),
+    "deepseek_dsml": (["<think>", "｜DSML｜"], "", "deepseek_v32"),
+    "kimi_k2": (["<|tool_calls_section_begin|>"], "<|tool_call_begin|>", "kimi_k2"),
+    "minimax": (["<minimax:tool_call>", "<think>"], "<minimax:tool_call>", "minimax"),
+    "minicpm": (["<think>"], '<function name="f"><param name="a">', "minicpm"),
+    "muse_spark": ([], "<atem:function_calls>", "muse"),
+    "granite": (["<|tool_call|>"], "<|tool_call|>", "granite"),
+    "llama": (["<|start_header_id|>", "<|python_tag|>"], "{{ tools }}", "llama"),
+    "plain": (["</s>"], "{{ messages }}", "llama"),
+}
+
+
+@pytest.mark.parametrize("name", dialects.DIALECTS)
+def test_detect_names_the_dialect(name):
+    assert dialects.detect(*SIGNS[name]) == name
+
+
+def test_a_template_outweighs_the_tokens_of_the_model_that_was_tuned():
+    assert dialects.detect(["<|python_tag|>"], "<tool_call>{{ x }}", "llama") == "qwen"
+    assert dialects.detect(["[TOOL_CALLS]", "[ARGS]"], "<tool_call>{{ x }}") == "qwen"
+    assert dialects.detect(["[TOOL_CALLS]", "[ARGS]"], "[TOOL_CALLS] [{{ x }}]") == "mistral_list"
+
+
+def test_a_model_type_tells_what_neither_tokens_nor_template_do():
+    assert dialects.detect([], "", "gpt_oss") == "harmony"
+    assert dialects.detect([], "", "deepseek_v32") == "deepseek_dsml"
+
+
+def written(name: str) -> str:
+    """A thought and two calls of `f`, as the dialect's description has it."""
+    dialect = dialects.DIALECTS[name]
+    brackets, thought = dialect.brackets, dialect.thought
+    assert brackets is not None
+    arguments = '{"a": "b"}'
+    if kind := brackets.parameters:
+        between = kind.between.replace("{}", "true")
+        arguments = f"{kind.before}a{between}{kind.quote}b{kind.quote}{kind.after}"
+    call = f"{brackets.marker}{brackets.head}f{brackets.middle}{arguments}{brackets.foot}"
+    mind = f"{thought[0]}Hm{thought[1]}" if thought else ""
+    return f"{mind}{call}{brackets.separator}{call}"
+
+
+@pytest.mark.parametrize("name", [n for n, d in dialects.DIALECTS.items() if d.brackets])
+def test_what_a_dialect_says_of_its_calls_is_what_it_reads(name):
+    thoughts = [("thought", "Hm")] if dialects.DIALECTS[name].thought else []
+    parts = told(read(name, [written(name)], opening=""))
+    assert [part for part in parts if part[0] == "thought"] == thoughts
+    assert [(who, json.loads(said)) for who, said in parts[len(thoughts) :]] == [
+        ("f", {"a": "b"})
+    ] * 2
+
+
+@pytest.mark.parametrize("name", dialects.DIALECTS)
+def test_the_visible_answer_follows_what_the_dialect_says(name):
+    dialect = dialects.DIALECTS[name]
+    assert told(read(name, [f"{dialect.answer}Hi"], opening="")) == [("text", "Hi")]
 
 
 def test_an_unknown_dialect_is_read_as_plain_text():

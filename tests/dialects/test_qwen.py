@@ -17,7 +17,7 @@ class TestQwen(Conformance):
         f"Let me look.\n{CALL}\n{CALL}",
         f"<think>call f</think>\n{CALL}",
         '<tool_call>{"arguments": {"x": [1, "}", {"y": "\\"<"}]}, "name": "g"}</tool_call> done',
-        '<tool_call>\n{"name": "f", "arguments": {"a": 1</tool_call>\nSorry.',
+        '<tool_call>\n{"name": "f", "arguments": {"broken": 1</tool_call>\nSorry.',
         '<tool_call>{"name": "f", "arguments": "{\\"a\\": 1}"}</tool_call>',
         "text\n <tool_call>\nnot json</tool_call>",
     ]

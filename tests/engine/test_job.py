@@ -27,6 +27,9 @@ def job(**changes):
         ("presence_penalty", 2.5, "decimal_above_max_value"),
         ("frequency_penalty", -2.5, "decimal_below_min_value"),
         ("seed", 2**63, "integer_above_max_value"),
+        ("dry_multiplier", NAN, "decimal_above_max_value"),
+        ("dry_base", 0.9, "decimal_below_min_value"),
+        ("dry_allowed_length", 129, "integer_above_max_value"),
     ],
 )
 def test_a_sampling_value_out_of_range_is_refused_by_name(field, value, code):
@@ -45,6 +48,7 @@ def test_a_sampling_value_out_of_range_is_refused_by_name(field, value, code):
         ({"top_logprobs": 21}, "top_logprobs"),
         ({"sampling": Sampling(top_k=100_000)}, "top_k"),
         ({"sampling": Sampling(logit_bias=((100, 1.0),))}, "logit_bias.100"),
+        ({"sampling": Sampling(dry_breakers=frozenset([100]))}, "dry_sequence_breakers"),
         ({"segments": (2, 2)}, "input"),
         ({"segments": (4,)}, "input"),
         ({"segments": (0,)}, "input"),

@@ -1,12 +1,14 @@
 """Prompt reuse: the cache's own rules, and through the engine the same text as without it."""
 
+import caches
 import mlx.core as mx
 import pytest
 import tiny
-from mlx_lm.models.cache import KVCache, RotatingKVCache
+from mlx_lm.models.cache import ArraysCache, CacheList, KVCache, RotatingKVCache
 
 from mlx_responses.engine.job import Sampling
-from mlx_responses.engine.prefix import PrefixCache, can_shorten
+from mlx_responses.engine.layers import can_shorten, cut, shape_of, take_apart
+from mlx_responses.engine.prefix import PrefixCache
 
 SYSTEM = list(range(40, 100))
 
@@ -50,9 +52,45 @@ def test_bytes_stay_within_the_budget_and_a_giant_is_not_taken():
     assert prefix.nbytes == 0
 
 
+def test_what_is_used_stays_and_the_longest_unused_goes():
+    prefix = PrefixCache(2**20)
+    prefix.store("m", range(20), caches.holding("plain", range(20)))
+    prefix = PrefixCache(int(3.5 * prefix.nbytes))
+    for start in (0, 100, 200):
+        prefix.store("m", range(start, start + 20), caches.holding("plain", range(20)))
+    assert prefix.fetch("m", range(21))[1] == 20
+    prefix.store("m", range(300, 320), caches.holding("plain", range(20)))
+    assert prefix.fetch("m", range(21))[1] == 20
+    assert prefix.fetch("m", range(100, 121))[1] < 20
+
+
+def test_a_prompt_beyond_the_budget_is_kept_as_far_as_it_fits():
+    prefix = PrefixCache(2**20)
+    prefix.store("m", range(1000), caches.holding("plain", range(1000)))
+    prefix = PrefixCache(prefix.nbytes // 2)
+    prefix.store("m", range(1000), caches.holding("plain", range(1000)))
+    assert 400 <= prefix.fetch("m", range(1000))[1] <= 500
+
+
+@pytest.mark.parametrize("build", caches.BUILDS)
+def test_a_common_beginning_is_held_once(build):
+    prefix = PrefixCache(2**20)
+    system = list(range(600))
+    prefix.store("m", system, caches.holding(build, system))
+    before = prefix.nbytes
+    for start in range(1000, 1100, 10):
+        tokens = [*system, *range(start, start + 10)]
+        prefix.store("m", tokens, caches.holding(build, tokens))
+        assert prefix.fetch("m", [*tokens, 0])[1] == 610
+    plain, others = take_apart(caches.holding(build, tokens))
+    added = sum(keys.nbytes + values.nbytes for keys, values in cut(plain, 600, 610))
+    assert prefix.nbytes - before == 10 * (added + sum(layer.nbytes for layer in others))
+
+
 def test_only_plain_caches_can_always_be_shortened():
-    assert can_shorten([KVCache(), KVCache()])
-    assert not can_shorten([KVCache(), RotatingKVCache(8)])
+    assert can_shorten(shape_of([KVCache(), CacheList(KVCache(), KVCache())]))
+    assert not can_shorten(shape_of([KVCache(), RotatingKVCache(8)]))
+    assert not can_shorten(shape_of([CacheList(KVCache(), ArraysCache(2))]))
 
 
 @pytest.mark.parametrize("kind", tiny.CONFIGS)
@@ -122,3 +160,27 @@ def test_rows_of_different_lengths_say_what_they_say_alone(start, folder_of, kin
     alone = [watched.say(p, sampling=s) for p, s in zip(prompts, sampled, strict=True)]
     jobs = [watched.submit(p, sampling=s) for p, s in zip(prompts, sampled, strict=True)]
     assert [watched.tokens(job) for job in jobs] == alone
+
+
+@pytest.mark.parametrize("kind", tiny.CONFIGS)
+def test_agents_that_share_a_system_prompt_hit_on_every_turn(start, folder_of, kind):
+    """Two conversations side by side: each call's output is long, each answer short."""
+    spec = folder_of(kind)
+    reusing, plain = start(chunk_tokens=64), start(chunk_tokens=64, prefix_bytes=0)
+    reusing.load(spec)
+    plain.load(spec)
+    system = SYSTEM * 4
+    talks = [[*system, 258, agent, agent] for agent in (1, 2)]
+    ends = [[len(system), len(system) + 3] for _ in talks]
+    read = total = 0
+    for turn in range(4):
+        for talk, end in zip(talks, ends, strict=True):
+            job = reusing.submit(talk, max_tokens=6, segments=tuple(end))
+            said = reusing.tokens(job)
+            assert said == plain.say(talk, max_tokens=6)
+            cached = reusing.ending(job).cached
+            assert cached >= (end[-2] if turn or talk is talks[1] else 0)
+            read, total = read + len(talk) - cached, total + len(talk)
+            talk += [*said, 259, *range(turn, turn + 60), 258]
+            end.append(len(talk))
+    assert read < 0.25 * total

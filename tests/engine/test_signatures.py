@@ -1,4 +1,4 @@
-"""What `engine/batch.py` and `engine/prefix.py` use of mlx-lm is still spelled so.
+"""What batch.py, layers.py and disk.py of the engine use of mlx-lm is still spelled so.
 
 Its batching names have changed in four releases of a year; the pin in pyproject.toml is narrow, and
 moving it begins here.
@@ -46,9 +46,8 @@ def parameters(function):
         (PromptProcessingBatch.empty, "model fallback_sampler prefill_step_size"),
         (StopSequences.__init__, "self stop_sequences"),
         (cache.make_prompt_cache, "model max_kv_size"),
-        (cache.LRUPromptCache.__init__, "self max_size max_bytes"),
-        (cache.LRUPromptCache.fetch_nearest_cache, "self model tokens"),
-        (cache.LRUPromptCache.insert_cache, "self model tokens prompt_cache cache_type"),
+        (cache.save_prompt_cache, "file_name cache metadata"),
+        (cache.load_prompt_cache, "file_name return_metadata"),
     ],
     ids=lambda value: getattr(value, "__qualname__", ""),
 )
@@ -74,3 +73,9 @@ def test_the_state_that_our_batch_shares_with_mlx_lm_exists(name):
 @pytest.mark.parametrize("name", ["_prompt_batch", "_generation_batch", "_old_wired_limit"])
 def test_the_parts_that_we_replace_exist(name):
     assert f"self.{name} =" in inspect.getsource(BatchGenerator.__init__)
+
+
+def test_a_plain_cache_is_its_keys_values_and_offset():
+    assert {"keys", "values", "offset"} <= vars(cache.KVCache()).keys()
+    assert "cache" in vars(cache.ArraysCache(1))
+    assert "caches" in vars(cache.CacheList())

@@ -74,6 +74,13 @@ class Watched:
     def progress(self, job_id):
         return [o for o in self.by_job[job_id] if isinstance(o, Progress)]
 
+    def wait_for_disk(self):
+        """Until an idle engine has written all: it answers an order only between two writes."""
+        size = -1
+        while size != (size := self.engine.status().disk_bytes):
+            for _ in range(3):
+                self.load(self.loaded.spec)
+
     def say(self, *args, **kwargs):
         """Run one job to its end; its ids."""
         return self.tokens(self.submit(*args, **kwargs))

@@ -74,7 +74,7 @@ def test_auto_keeps_instructions_system_messages_and_the_newest_exchange():
     with pytest.raises(PromptTooLong, match="even without the 7 oldest items"):
         made(20)
     _, text = made(120)
-    assert "Be brief.\n\nBe kind." in text
+    assert text.index("Be brief.") < text.index("Be kind.") < text.index("user\nnow")
     assert text.endswith("user\nnow<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\n")
 
 
@@ -108,7 +108,7 @@ def test_a_window_is_found_in_few_renders():
     items = [says("user", f"question {n}") for n in range(200)]
     prompt = build(Ask(input=items, truncation="auto"), toy, context_window=400)
     assert 300 < len(prompt.ids) < 400
-    assert toy.renders < 25
+    assert toy.renders < 30
 
 
 def test_a_part_of_the_history_is_refused_under_the_name_of_the_chain():

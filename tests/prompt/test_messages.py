@@ -34,22 +34,30 @@ def test_a_string_message_is_itself():
     assert chat(user("hi")) == [{"role": "user", "content": "hi"}]
 
 
-def test_instructions_system_and_developer_messages_lead_as_one():
+def test_instructions_lead_and_developer_messages_are_system_messages_in_their_place():
     messages = chat(
         {"role": "developer", "content": "Be brief."},
         user("hi"),
         {"role": "system", "content": [{"type": "input_text", "text": "No jokes."}]},
         instructions="You are Marvin.",
     )
-    system = {"role": "system", "content": "You are Marvin.\n\nBe brief.\n\nNo jokes."}
-    assert messages == [system, {"role": "user", "content": "hi"}]
-
-
-def test_user_messages_in_a_row_become_one():
-    parts = [{"type": "input_text", "text": "b"}, {"type": "text", "text": "c"}]
-    assert chat(user("a"), {"role": "user", "content": parts}) == [
-        {"role": "user", "content": "a\n\nb\nc"}
+    assert messages == [
+        {"role": "system", "content": "You are Marvin."},
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": "hi"},
+        {"role": "system", "content": "No jokes."},
     ]
+
+
+def test_the_parts_of_a_message_are_lines():
+    parts = [{"type": "input_text", "text": "b"}, {"type": "text", "text": "c"}]
+    assert chat({"role": "user", "content": parts}) == [{"role": "user", "content": "b\nc"}]
+
+
+def test_outputs_come_before_what_a_system_said_meanwhile():
+    words = {"role": "developer", "content": "Be brief."}
+    roles = [m["role"] for m in chat(call("c1"), words, output("c1"), user("hi"))]
+    assert roles == ["assistant", "tool", "system", "user"]
 
 
 def test_thoughts_words_and_calls_become_one_assistant_message():

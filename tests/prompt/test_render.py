@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from toytemplates import EVERY, FAMILY_CONTROLS
 from toytokens import CONTROLS, STRICT, ToyTokenizer
 
 from mlx_responses.errors import RequestError
@@ -64,6 +65,32 @@ def test_nobodys_words_become_control_tokens(question, name, result, ascii_json)
     assert toy.controls_in(prompt.ids) == toy.controls_in(render(harmless, toy, functions).ids)
 
 
+family_words = st.lists(
+    st.one_of(st.text(max_size=4), st.sampled_from([*FAMILY_CONTROLS, "<|", "channel|>", "[INST"])),
+    max_size=5,
+).map("".join)
+
+
+@pytest.mark.parametrize("family", EVERY)
+def test_nobodys_words_become_control_tokens_of_any_family(family):
+    toy = ToyTokenizer(EVERY[family], controls=FAMILY_CONTROLS)
+
+    @given(family_words, family_words, family_words)
+    def check(question, name, result):
+        harmless = conversation("q", "n", "v", "r")
+        talk = conversation(f"q{question}", f"n{name}", {f"v{result}": [name, 1]}, f"r{result}")
+
+        def made(chat, description):
+            function = {"name": chat[2]["tool_calls"][0]["function"]["name"]}
+            function |= {"description": description, "parameters": {"type": "object"}}
+            return render(chat, toy, [{"type": "function", "function": function}])
+
+        before = toy.controls_in(made(harmless, "d").ids)
+        assert toy.controls_in(made(talk, result).ids) == before
+
+    check()
+
+
 def test_a_text_that_holds_all_noncharacters_is_refused():
     with pytest.raises(RequestError, match="noncharacters"):
         render([{"role": "user", "content": "".join(NONCHARACTERS)}])
@@ -71,11 +98,12 @@ def test_a_text_that_holds_all_noncharacters_is_refused():
 
 @given(st.lists(st.tuples(words, words), min_size=1, max_size=5))
 def test_a_longer_talk_begins_with_the_ids_of_a_shorter_one(turns):
+    toy = ToyTokenizer()
     messages: list[dict] = [SYSTEM]
     before: list[int] = []
     for question, answer in turns:
         messages.append({"role": "user", "content": question})
-        prompt = render(messages)
+        prompt = render(messages, toy)
         assert prompt.ids[: len(before)] == before
         before = prompt.ids[: prompt.segments[-1]]
         messages.append({"role": "assistant", "content": answer})

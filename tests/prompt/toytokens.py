@@ -5,6 +5,8 @@ import re
 
 import jinja2
 
+from mlx_responses.errors import RequestError
+
 CONTROLS = (
     *("<|im_start|>", "<|im_end|>", "<think>", "</think>", "<tool_call>", "</tool_call>"),
     *("<tool_response>", "</tool_response>", "\n\n\n", "|"),
@@ -72,8 +74,16 @@ def refuse(reason: str) -> None:
 class ToyTokenizer:
     """Greedy longest match over bytes, merges and controls. Counts what it is asked."""
 
-    def __init__(self, template: str = QWEN, *, ascii_json: bool = False) -> None:
-        self._texts = [*CONTROLS, *MERGES]
+    def __init__(
+        self,
+        template: str = QWEN,
+        *,
+        ascii_json: bool = False,
+        controls: tuple[str, ...] = CONTROLS,
+    ) -> None:
+        self.control_texts = controls
+        self._texts = [*controls, *MERGES]
+        self.vocab_size = 256 + len(self._texts)
         self._find = re.compile("|".join(map(re.escape, self._texts)))
         environment = jinja2.Environment()
         environment.filters["tojson"] = lambda x: json.dumps(x, ensure_ascii=ascii_json)
@@ -81,9 +91,7 @@ class ToyTokenizer:
         self._template = environment.from_string(template)
         self.renders = 0
 
-    vocab_size = 256 + len(CONTROLS) + len(MERGES)
     eos_ids = frozenset([257])
-    control_texts = CONTROLS
 
     def encode(self, text: str) -> list[int]:
         ids, last = [], 0
@@ -98,9 +106,12 @@ class ToyTokenizer:
 
     def apply_template(self, messages, *, tools, generation_prompt, options) -> str:
         self.renders += 1
-        return self._template.render(
-            messages=messages, tools=tools, add_generation_prompt=generation_prompt, **options
-        )
+        try:
+            return self._template.render(
+                messages=messages, tools=tools, add_generation_prompt=generation_prompt, **options
+            )
+        except jinja2.TemplateError as error:
+            raise RequestError(f"The template refuses: {error}", param="input") from error
 
     def decode(self, ids: list[int]) -> str:
         """The text of `ids`."""
@@ -108,4 +119,5 @@ class ToyTokenizer:
 
     def controls_in(self, ids: list[int]) -> int:
         """How many multi-character control tokens there are."""
-        return sum(256 <= i < 256 + len(CONTROLS) - 2 for i in ids)
+        shielded = [text for text in self.control_texts if len(text) > 1 and not text.isspace()]
+        return sum(self.token_bytes(i).decode() in shielded for i in ids if i >= 256)

@@ -160,18 +160,13 @@ ASKING = {
     "text.format": {"text": {"format": {"type": "json_object"}}},
     "response_format": {"response_format": {"type": "json_object"}},
     "grammar": {"grammar": {"type": "regex", "value": "a+"}},
-    "dry_multiplier": {"dry_multiplier": 1},
-    "dry_base": {"dry_base": 2},
-    "dry_allowed_length": {"dry_allowed_length": 2},
-    "dry_sequence_breakers": {"dry_sequence_breakers": ["\n"]},
     "tool_choice": {"tool_choice": "required"},
     "previous_response_id": {"previous_response_id": "resp_1"},
     "conversation": {"conversation": {"id": "conv_1"}},
     "background": {"background": True},
     "context_management": {"context_management": [{"type": "compaction"}]},
-    "generate": {"generate": False},
-    "stream_id": {"stream_id": "lane-1"},
 }
+ON_SOCKET = {"generate": False, "stream_id": "lane-1"}
 
 
 @pytest.mark.parametrize("name", LATER)
@@ -188,6 +183,16 @@ def test_neutral_values_of_what_is_not_served_yet_pass():
         text={"format": {"type": "text"}}, tool_choice="none", background=False, generate=True
     )
     refuse_unserved(request)
+
+
+@pytest.mark.parametrize("name", ON_SOCKET)
+def test_what_only_a_websocket_can_do_is_refused_by_name_elsewhere(name):
+    assert name in [row.name for row in parameter_table() if row.treatment == "socket"]
+    body = json.dumps({"model": "m", "input": "x", name: ON_SOCKET[name]}).encode()
+    assert getattr(decode_request(body, on_socket=True)[0], name) == ON_SOCKET[name]
+    with pytest.raises(RequestError) as caught:
+        decode_request(body)
+    assert (caught.value.code, caught.value.param) == ("unsupported_parameter", name)
 
 
 def test_other_bodies_decode_by_the_same_rules():
