@@ -9,7 +9,9 @@ from litestar.handlers import HTTPRouteHandler
 from mlx_responses.catalog import ModelSpec
 from mlx_responses.live import Live, LiveStatus
 from mlx_responses.wire import codec
-from mlx_responses.wire.response import Model, ModelList
+from mlx_responses.wire.response import Model
+
+from . import codex
 
 OWNER = "local"
 
@@ -21,12 +23,27 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     live: LiveStatus
 
 
+class Models(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer of GET /v1/models: `data` for SDKs, `models` for Codex. Aliases are names too."""
+
+    object: Literal["list"] = "list"
+    data: list[Model]
+    models: list[codex.Entry]
+
+
 def routes(live: Live) -> list[HTTPRouteHandler]:
     """The handlers of these paths."""
 
     @get("/v1/models")
     async def models() -> Response[bytes]:
-        return _json(ModelList(data=[_model(spec.name, spec) for spec in live.catalog]))
+        named = [(spec.name, spec) for spec in live.catalog]
+        named += [(alias, live.catalog.resolve(alias)) for alias in live.catalog.aliases]
+        return _json(
+            Models(
+                data=[_model(name, spec) for name, spec in named],
+                models=[codex.entry(name, spec) for name, spec in named],
+            )
+        )
 
     # `:path` takes slashes: a model's id may be org/name.
     @get("/v1/models/{name:path}")

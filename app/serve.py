@@ -20,7 +20,8 @@ from mlx_responses import __version__
 from mlx_responses.archive import Archive
 from mlx_responses.catalog import PACKAGED_CATALOG, Catalog, read_catalog
 from mlx_responses.errors import Failure, ModelNotFound, RequestError
-from mlx_responses.live import Live, LiveLimits, mint
+from mlx_responses.limits import LiveLimits
+from mlx_responses.live import Live, mint
 from mlx_responses.seal import Seal, read_key
 from mlx_responses.store import Store
 
@@ -33,6 +34,8 @@ log = logging.getLogger(__name__)
 
 KEY = "keys/seal.key"
 """In the data folder: what thoughts and summaries are sealed with, for clients to hold."""
+KV = "kv"
+"""In the data folder: KV caches of chains, so that they go on quickly after a restart."""
 DATABASE = "responses.db"
 """In the data folder: responses, their chains and events, conversations."""
 
@@ -85,6 +88,8 @@ async def serve(settings: Settings, say: Say, stop: asyncio.Event | None = None)
                 heartbeat_seconds=settings.heartbeat_seconds,
                 retention_days=settings.retention_days,
                 store_bytes=settings.store_bytes,
+                kv_folder=settings.data_folder / KV if settings.kv_bytes else None,
+                kv_bytes=settings.kv_bytes,
             ),
         )
         try:

@@ -50,6 +50,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         int,
         Meta(ge=2**20, description="size of the database beyond which the oldest responses go"),
     ] = 4 * 2**30
+    kv_bytes: Annotated[
+        int,
+        Meta(ge=0, description="size of the KV caches kept on disk for chains; 0 keeps none"),
+    ] = 16 * 2**30
     unknown_fields: Annotated[
         Literal["accept", "refuse"],
         Meta(

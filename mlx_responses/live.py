@@ -16,12 +16,16 @@ import msgspec
 
 from mlx_responses import recovery
 from mlx_responses.archive import Archive, Order, no_response
+from mlx_responses.bounds import Bounds, is_bounded
 from mlx_responses.catalog import Catalog, ModelSpec
+from mlx_responses.draft import count, draft
 from mlx_responses.engine.engine import Engine, Status
 from mlx_responses.engine.job import Outcome
+from mlx_responses.engine.lane import Limits
 from mlx_responses.engine.load import Loaded
 from mlx_responses.errors import Failure, Overloaded, RequestError
-from mlx_responses.plan import Plan, count, plan
+from mlx_responses.limits import LiveLimits
+from mlx_responses.plan import Plan, plan
 from mlx_responses.record import EventLog, Recorder
 from mlx_responses.running import Running, Sent, encoded
 from mlx_responses.session import Session
@@ -52,22 +56,6 @@ def now() -> int:
     return int(time.time())
 
 
-class LiveLimits(msgspec.Struct, frozen=True, kw_only=True):
-    """Bounds on what is in flight and on what is kept.
-
-    turns              admitted at once, waiting ones included; one more is refused with 429
-    heartbeat_seconds  silence after which a reader gets another `response.in_progress`: clients
-                       count events, not comments, as life, and give up after 300 s
-    retention_days     how long responses are kept; 0: none is
-    store_bytes        the database's size beyond which the oldest responses go
-    """
-
-    turns: int = 256
-    heartbeat_seconds: float = 15.0
-    retention_days: int = 30
-    store_bytes: int = 4 * 2**30
-
-
 class LiveStatus(msgspec.Struct, frozen=True):
     """What is in flight, and the engine under it."""
 
@@ -94,7 +82,7 @@ class Live:
         archive: Archive,
         default_model: str,
         limits: LiveLimits | None = None,
-        make_engine: Callable[[Deliver], Engine] = lambda deliver: Engine(deliver=deliver),
+        make_engine: Callable[[Deliver], Engine] | None = None,
     ) -> None:
         self.catalog = catalog
         self.default_model = default_model
@@ -102,7 +90,7 @@ class Live:
         self._limits = limits or LiveLimits()
         self._summaries = Summaries(self._launch, archive.seal, mint=mint, now=now)
         self._recorder = Recorder(self.archive, self._limits.retention_days)
-        self._engine = make_engine(self._deliver)
+        self._engine = (make_engine or self._default_engine)(self._deliver)
         self._turns: dict[str, InFlight] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._busy_conversations: set[str] = set()
@@ -110,8 +98,15 @@ class Live:
         self._closing = False
         # Tokenizers are not thread-safe: all rendering happens on this one thread.
         self._render_thread = ThreadPoolExecutor(1, thread_name_prefix="render")
+        # Compiling a grammar must not keep other prompts from being rendered.
+        self._grammar_thread = ThreadPoolExecutor(1, thread_name_prefix="grammar")
+        self._bounds = Bounds()
         self._loop: asyncio.AbstractEventLoop  # filled by `open`
         self._chores: list[asyncio.Task[None]] = []  # made by `open`
+
+    def _default_engine(self, deliver: Deliver) -> Engine:
+        kept = Limits(disk_folder=self._limits.kv_folder, disk_bytes=self._limits.kv_bytes)
+        return Engine(deliver=deliver, limits=kept)
 
     async def open(self) -> None:
         """Start the engine, load the default model, take up what a restart left behind.
@@ -150,6 +145,7 @@ class Live:
             await asyncio.wait(self._tasks)
         await asyncio.to_thread(self._engine.close, timeout_seconds=ENGINE_STOP_SECONDS)
         self._render_thread.shutdown()
+        self._grammar_thread.shutdown()
 
     def status(self) -> LiveStatus:
         """Counts for `/health`, cheap enough to ask every second."""
@@ -177,7 +173,13 @@ class Live:
     async def _launch(self, order: Order, session: Session | None) -> Running:
         request, context = order.request, order.context
         loaded = await self._load(self.catalog.resolve(request.model))
-        planned = await self._render(plan, order, loaded, self.archive.seal)
+        drafted = await self._render(draft, order, loaded)
+        source = None
+        if is_bounded(drafted):
+            source = await self._loop.run_in_executor(
+                self._grammar_thread, self._bounds.source, drafted
+            )
+        planned = await self._render(plan, drafted, source, self.archive.seal)
         shorter = await self._summaries.shorter(order, len(planned.job.prompt))
         if shorter is not None:
             return await self._launch(shorter, session)

@@ -7,26 +7,24 @@ from functools import lru_cache, partial
 
 import msgspec
 
-from mlx_responses import compaction, dialects, prompt
-from mlx_responses.archive import Context, Order
-from mlx_responses.catalog import Effort, ModelSpec
+from mlx_responses import compaction, dialects
+from mlx_responses.archive import Context
 from mlx_responses.dialects import Transcript
+from mlx_responses.draft import Draft
 from mlx_responses.engine.job import Job, Sampling
 from mlx_responses.engine.load import Loaded
-from mlx_responses.errors import RequestError
+from mlx_responses.grammar import Source
+from mlx_responses.hearing import Hearing
 from mlx_responses.seal import Seal
 from mlx_responses.text import Tokenizer
-from mlx_responses.wire.codec import refuse_unserved
-from mlx_responses.wire.items import Message
 from mlx_responses.wire.request import (
     ConversationRef,
-    CountTokens,
     CreateResponse,
     ReasoningOptions,
     TextOptions,
 )
 from mlx_responses.wire.response import ReasoningEcho, Response, TextEcho
-from mlx_responses.wire.tools import FunctionTool, HostedTool, Tool
+from mlx_responses.wire.tools import HostedTool, TextFormat
 
 LOGPROBS = "message.output_text.logprobs"
 SEALED = "reasoning.encrypted_content"
@@ -56,6 +54,7 @@ class Plan(msgspec.Struct, frozen=True):
     job: Job
     response: Response
     transcript: Transcript
+    hearing: Hearing
     logprobs: bool
     one_call: bool
     warm_up: bool = False
@@ -64,18 +63,14 @@ class Plan(msgspec.Struct, frozen=True):
     preface: str | None = None
 
 
-def plan(order: Order, loaded: Loaded, seal: Seal) -> Plan:
-    """Check, render and bound a request. Raises `RequestError`, `PromptTooLong`.
+def plan(draft: Draft, source: Source | None, seal: Seal) -> Plan:
+    """Bound a draft. `source`: what its answer has to look like. Raises `RequestError`.
 
-    Uses the model's tokenizer, so always call it on the same thread.
+    Reads the model's tokenizer, so always call it on the same thread.
     """
+    order, loaded, rendered = draft.order, draft.loaded, draft.prompt
     request, context = order.request, order.context
-    refuse_unserved(request)
-    _refuse_tools(request)
-    effort = _effort(request, loaded.spec)
-    thinking = effort in loaded.spec.thinking
     logprobs = bool(request.logprobs) or LOGPROBS in request.include
-    rendered = render(request, context, loaded, thinking=thinking)
     room = loaded.context_window - len(rendered.ids)
     job = Job(
         id=order.id,
@@ -86,28 +81,35 @@ def plan(order: Order, loaded: Loaded, seal: Seal) -> Plan:
         max_tokens=min(_budget(request, context, loaded) or room, room),
         sampling=_sampling(request, loaded),
         top_logprobs=(request.top_logprobs or 0) if logprobs else None,
+        guide=source.start() if source is not None else None,
         on_disk=bool(request.store) and request.prompt_cache_retention != "in_memory",
-    )
-    offered = [tool for tool in _offered(request) if isinstance(tool, FunctionTool)]
-    reader = dialects.reader(
-        dialects.FALLBACK if rendered.taught else _dialect(loaded),
-        thinking=thinking,
-        opening=rendered.opening,
-        calls=bool(offered),
-        tools={tool.name: tool.parameters or {} for tool in offered},
     )
     return Plan(
         request=request,
         context=context,
         job=job,
-        response=_response(order, job, effort),
-        transcript=Transcript(loaded.tokenizer, reader, stops=request.stop, logprobs=logprobs),
+        response=_response(draft, job),
+        transcript=Transcript(
+            loaded.tokenizer, _reader(draft), stops=request.stop, logprobs=logprobs
+        ),
+        hearing=Hearing(draft.offer),
         logprobs=logprobs,
         one_call=not request.parallel_tool_calls,
         warm_up=not request.generate,
         seal=partial(seal.close, purpose="reasoning") if SEALED in request.include else None,
         compact=_compacting(context, seal),
         preface=order.preface,
+    )
+
+
+def _reader(draft: Draft) -> dialects.Reader:
+    shown = draft.offer.functions()
+    return dialects.reader(
+        draft.dialect.name,
+        thinking=draft.thinking,
+        opening=draft.prompt.opening,
+        calls=bool(shown) and draft.offer.mode != "none",
+        tools={tool.name: tool.parameters or {} for tool in shown},
     )
 
 
@@ -126,66 +128,6 @@ def _budget(request: CreateResponse, context: Context, loaded: Loaded) -> int | 
     if compaction.is_wanted(context.own):
         return compaction.summary_tokens(loaded.context_window)
     return request.max_output_tokens
-
-
-def count(request: CountTokens, context: Context, loaded: Loaded) -> int:
-    """The prompt tokens of the create request with these fields. Raises as `plan` does."""
-    thinking = _effort(request, loaded.spec) in loaded.spec.thinking
-    return len(render(request, context, loaded, thinking=thinking).ids)
-
-
-def render(
-    request: CreateResponse | CountTokens, context: Context, loaded: Loaded, *, thinking: bool
-) -> prompt.Prompt:
-    """The prompt of a request in its context. Raises `RequestError`, `PromptTooLong`."""
-    ask = prompt.Ask(
-        input=context.view.own,
-        history=context.view.history,
-        first=context.view.first,
-        instructions=request.instructions,
-        tools=_offered(request),
-        thinking=thinking,
-        effort=_effort(request, loaded.spec),
-        truncation=request.truncation,
-    )
-    window = loaded.context_window
-    if compaction.is_wanted(context.own):
-        own = [*compaction.without_trigger(context.view.own), Message("user", compaction.REQUEST)]
-        ask = msgspec.structs.replace(ask, input=own, tools=[], thinking=False, truncation="auto")
-        window -= compaction.summary_tokens(window)
-    built = prompt.build(ask, loaded.tokenizer, context_window=window)
-    # The ids that the chain ended with, where they spell the same text: their KV is there already.
-    exact = prompt.with_known_ids(built, context.token_ids, loaded.tokenizer)
-    return exact if len(exact.ids) < window else built
-
-
-def _offered(request: CreateResponse | CountTokens) -> list[Tool]:
-    """The tools that the model is shown."""
-    return [] if request.tool_choice == "none" else request.tools
-
-
-def _refuse_tools(request: CreateResponse) -> None:
-    """What this version cannot promise. Kinds of tools are refused where they are rendered."""
-    for n, tool in enumerate(request.tools):
-        if isinstance(tool, FunctionTool) and tool.strict:
-            raise RequestError(
-                "Strict arguments cannot be promised yet; leave 'strict' out or give false.",
-                param=f"tools[{n}].strict",
-                code="unsupported_value",
-            )
-
-
-def _effort(request: CreateResponse | CountTokens, spec: ModelSpec) -> Effort:
-    asked = request.reasoning.effort if request.reasoning else None
-    return asked or spec.default_effort
-
-
-def _dialect(loaded: Loaded) -> str:
-    if loaded.spec.dialect != "auto":
-        return loaded.spec.dialect
-    return dialects.detect(
-        loaded.tokenizer.control_texts, loaded.chat_template or "", loaded.model_type
-    )
 
 
 def _sampling(request: CreateResponse, loaded: Loaded) -> Sampling:
@@ -237,8 +179,9 @@ def breaking_ids(tokenizer: Tokenizer, texts: tuple[str, ...]) -> frozenset[int]
     return frozenset(ids)
 
 
-def _response(order: Order, job: Job, effort: Effort) -> Response:
+def _response(draft: Draft, job: Job) -> Response:
     """The response as it begins: what was asked, with the defaults that were used filled in."""
+    order = draft.order
     request, conversation = order.request, order.context.conversation_id
     reasoning = request.reasoning or ReasoningOptions()
     text = request.text or TextOptions()
@@ -253,13 +196,16 @@ def _response(order: Order, job: Job, effort: Effort) -> Response:
         tool_choice=request.tool_choice,
         parallel_tool_calls=request.parallel_tool_calls,
         truncation=request.truncation,
-        text=TextEcho(verbosity=text.verbosity or msgspec.UNSET),
+        text=TextEcho(
+            format=text.format or request.response_format or TextFormat(),
+            verbosity=text.verbosity or msgspec.UNSET,
+        ),
         temperature=job.sampling.temperature,
         top_p=job.sampling.top_p,
         presence_penalty=job.sampling.presence_penalty,
         frequency_penalty=job.sampling.frequency_penalty,
         top_logprobs=request.top_logprobs or 0,
-        reasoning=ReasoningEcho(effort=effort, summary=reasoning.summary),
+        reasoning=ReasoningEcho(effort=draft.effort, summary=reasoning.summary),
         max_output_tokens=request.max_output_tokens,
         max_tool_calls=request.max_tool_calls,
         store=bool(request.store),

@@ -175,7 +175,7 @@ class Turn:
 
     def _say(self, said: Sequence[Said]) -> list[Event]:
         events: list[Event] = []
-        for part in said:
+        for part in [heard for one in said for heard in self._plan.hearing.hear(one)]:
             if self._plan.compact is not None:
                 self._summary += [part.text] if isinstance(part, TextDelta) else []
                 continue

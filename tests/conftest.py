@@ -3,9 +3,14 @@
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from mlx_responses.catalog import PACKAGED_CATALOG
 from tests.serving import serving_model
+
+# A slow moment of a shared machine is no failure; pytest's timeout ends what hangs.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 
 @pytest.fixture(scope="session")

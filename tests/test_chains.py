@@ -10,7 +10,8 @@ from mlx_responses.catalog import Catalog
 from mlx_responses.engine.engine import Engine
 from mlx_responses.engine.lane import Limits
 from mlx_responses.errors import NotFound, RequestError
-from mlx_responses.live import Live, LiveLimits
+from mlx_responses.limits import LiveLimits
+from mlx_responses.live import Live
 from mlx_responses.session import Session
 from mlx_responses.store import PageQuery
 from mlx_responses.wire.conversations import CreateConversation

@@ -37,7 +37,7 @@ def settings() -> str:
 
 def parameters() -> str:
     """Every request parameter and what becomes of it."""
-    words = {"later": "refused for now", "socket": "honoured on a WebSocket, refused over HTTP"}
+    words = {"socket": "honoured on a WebSocket, refused over HTTP"}
     rows = (
         (f"`{row.name}`", row.type, words.get(row.treatment, row.treatment), row.note)
         for row in parameter_table()

@@ -87,7 +87,7 @@ class Brackets(msgspec.Struct, frozen=True):
 
 
 def json_brackets(marker: str, before: str, after: str, key: str = "arguments") -> Brackets:
-    """A call as `{"name": ..., "arguments": {...}}` between the marker with `before`, and `after`."""
+    """`{"name": ..., "arguments": {...}}` after the marker and `before`, with `after` behind it."""
     return Brackets(marker, f'{before}{{"name": "', f'", "{key}": ', f"}}{after}", "\n")
 
 

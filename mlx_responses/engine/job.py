@@ -7,12 +7,16 @@ checks every bound, so the batch never meets a bad parameter.
 import math
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import msgspec
 
 from mlx_responses.catalog import ModelSpec
 from mlx_responses.errors import RequestError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 MAX_TEMPERATURE = 2.0
 MAX_PENALTY = 2.0
@@ -57,7 +61,7 @@ class Guide(Protocol):
     of the token that ends the sequence.
     """
 
-    def mask(self) -> Sequence[int] | None:
+    def mask(self) -> "Sequence[int] | npt.NDArray[np.uint32] | None":
         """Allowed tokens as packed uint32 words, bit i of word j for token 32*j+i; None: all."""
         ...
 

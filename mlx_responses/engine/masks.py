@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from mlx_responses.engine.job import Guide
 
@@ -15,7 +16,7 @@ class NothingAllowed(Exception):
     """A mask without any token: the sequence can neither go on nor end."""
 
 
-def unpack(words: Sequence[int], vocab_size: int) -> Allowed:
+def unpack(words: Sequence[int] | npt.NDArray[np.uint32], vocab_size: int) -> Allowed:
     """Bit i of word j stands for token 32*j+i; what the words do not reach is not allowed."""
     packed = np.asarray(words, dtype="<u4")
     bits = np.unpackbits(packed.view(np.uint8), count=vocab_size, bitorder="little")

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from mlx_responses.errors import RequestError
-from mlx_responses.wire.parameters import ON_SOCKET, REFUSED, UNSERVED, Parameter
+from mlx_responses.wire.parameters import ON_SOCKET, REFUSED, Parameter
 from mlx_responses.wire.prepare import Json, prepare
 from mlx_responses.wire.refusals import explain, refuse
 from mlx_responses.wire.request import CreateResponse
@@ -42,11 +42,6 @@ def decode_request(
 def decode_body(body: bytes, kind: type[T]) -> tuple[T, tuple[str, ...]]:
     """As `decode_request`, for the body of another request."""
     return _decode(_parse(body), kind)
-
-
-def refuse_unserved(request: CreateResponse) -> None:
-    """Raise for the first thing that this version decodes but does not do yet."""
-    _refuse(request, UNSERVED)
 
 
 def _parse(body: bytes) -> Json:

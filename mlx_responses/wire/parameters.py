@@ -14,8 +14,8 @@ EXACT_INTEGERS = 2**53
 class Parameter(msgspec.Struct, frozen=True, kw_only=True):
     """One row. `name` may be a path like `text.format`.
 
-    treatment  honoured, echoed, accepted (without effect), refused, later (refused as yet), or
-               socket (honoured on a WebSocket, refused over HTTP)
+    treatment  honoured, echoed, accepted (without effect), refused, or socket (honoured on a
+               WebSocket, refused over HTTP)
     code       of the refusal, if it is refused
     neutral    values that ask for nothing and are therefore not refused
     """
@@ -102,7 +102,5 @@ def _most(length: int | None, of: str) -> str:
 _TABLE = _rows(inspect.type_info(CreateResponse))
 REFUSED = tuple(row for row in _TABLE if row.treatment == "refused")
 """What is refused by name as soon as it is decoded."""
-UNSERVED = tuple(row for row in _TABLE if row.treatment == "later")
-"""What decodes, and is refused by whoever would have to do it."""
 ON_SOCKET = tuple(row for row in _TABLE if row.treatment == "socket")
 """What has a meaning on a WebSocket only."""

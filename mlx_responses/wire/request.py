@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from mlx_responses.wire.items import Item
-from mlx_responses.wire.tools import Format, TextFormat, Tool, ToolChoice
+from mlx_responses.wire.tools import Format, Tool, ToolChoice
 
 Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 SummaryKind = Literal["auto", "concise", "detailed"]
@@ -63,11 +63,6 @@ def refused(note: str, *neutral: Any) -> Meta:
     return _refusal("refused", note, neutral)
 
 
-def later(note: str, *neutral: Any) -> Meta:
-    """As `refused`, but only for this version: the field decodes, and `refuse_unserved` says no."""
-    return _refusal("later", note, neutral)
-
-
 def on_socket(note: str, *neutral: Any) -> Meta:
     """It does what it says on a WebSocket; over HTTP it is refused as by `refused`."""
     return _refusal("socket", note, neutral)
@@ -94,7 +89,10 @@ class StreamOptions(msgspec.Struct, frozen=True):
 class TextOptions(msgspec.Struct, frozen=True):
     """What the text looks like."""
 
-    format: Annotated[Format | None, later("only `text` yet", TextFormat())] = None
+    format: Annotated[
+        Format | None,
+        honoured("`text`, `json_object` or `json_schema`: enforced as the text is made"),
+    ] = None
     verbosity: Annotated[Verbosity | None, echoed("a hint that no model here reads")] = None
 
 
@@ -187,8 +185,13 @@ class CreateResponse(msgspec.Struct, frozen=True, kw_only=True):
     ] = []
     reasoning: ReasoningOptions | None = None
     text: TextOptions | None = None
-    response_format: Annotated[Format | None, later("only `text` yet", TextFormat())] = None
-    grammar: Annotated[Grammar | None, later("the text follows a grammar")] = None
+    response_format: Annotated[Format | None, honoured("the chat-style name of `text.format`")] = (
+        None
+    )
+    grammar: Annotated[
+        Grammar | None,
+        honoured("`regex`, `json_schema`, `lark` or `llguidance`: the text follows it"),
+    ] = None
     dry_multiplier: Annotated[
         NotNegative | None, honoured("the DRY sampler's strength, up to 100; 0 is off")
     ] = None
@@ -207,9 +210,11 @@ class CreateResponse(msgspec.Struct, frozen=True, kw_only=True):
     # Tools
     tools: Annotated[
         list[Tool],
-        honoured("function tools; hosted ones are left out and named in `x-ignored-fields`"),
+        honoured("function, custom, namespace; hosted ones are named in `x-ignored-fields`"),
     ] = []
-    tool_choice: Annotated[ToolChoice, later("only `auto` and `none` yet", "auto", "none")] = "auto"
+    tool_choice: Annotated[
+        ToolChoice, honoured("`none`, `auto`, `required`, one by name, `allowed_tools`")
+    ] = "auto"
     parallel_tool_calls: Annotated[bool, honoured("false: at most one call")] = True
     max_tool_calls: Annotated[
         Positive | None, echoed("counts built-in tools only, and there are none")

@@ -161,10 +161,3 @@ class Model(msgspec.Struct, frozen=True, gc=False):
     created: int
     owned_by: str
     object: Literal["model"] = "model"
-
-
-class ModelList(msgspec.Struct, frozen=True, gc=False):
-    """The models that can be asked for."""
-
-    data: list[Model]
-    object: Literal["list"] = "list"

@@ -3,7 +3,8 @@
 import httpx
 import pytest
 
-from mlx_responses.catalog import read_catalog
+from mlx_responses.app import codex
+from mlx_responses.catalog import PACKAGED_CATALOG, read_catalog
 from tests.app.scripted import ScriptedLive
 from tests.serving import serving
 
@@ -37,7 +38,36 @@ def test_the_catalog_is_listed(server):
         "owned_by": "local",
         "object": "model",
     }
-    assert [model["id"] for model in listed["data"]] == ["small", "org/name"]
+    assert [model["id"] for model in listed["data"]] == ["small", "org/name", "tiny"]
+
+
+def test_codex_finds_every_field_that_it_needs(server):
+    listed = server.get("/v1/models", params={"client_version": "0.169.0"}).json()
+    assert [entry["slug"] for entry in listed["models"]] == ["small", "org/name", "tiny"]
+    needed = {
+        "slug",
+        "display_name",
+        "supported_reasoning_levels",
+        "shell_type",
+        "visibility",
+        "supported_in_api",
+        "priority",
+        "support_verbosity",
+        "truncation_policy",
+        "experimental_supported_tools",
+        "base_instructions",
+    }
+    assert needed <= listed["models"][0].keys()
+    assert listed["models"][0]["truncation_policy"] == {"mode": "tokens", "limit": 10000}
+    assert "context_window" not in listed["models"][1], "nothing is guessed"
+
+
+def test_codex_is_told_the_window_and_the_levels_of_a_model():
+    file = read_catalog(PACKAGED_CATALOG)
+    pocket = codex.entry("pocket", file.resolve("pocket"))
+    assert pocket.context_window == 32768
+    assert [level.effort for level in pocket.supported_reasoning_levels][:2] == ["none", "medium"]
+    assert pocket.default_reasoning_level == "none"
 
 
 @pytest.mark.parametrize("path", ["small", "tiny", "org/name", "org%2Fname"])

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 from conformance import read, told
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mlx_responses import dialects
 from mlx_responses.parts import TextDelta
@@ -62,16 +64,26 @@ def test_a_model_type_tells_what_neither_tokens_nor_template_do():
     assert dialects.detect([], "", "deepseek_v32") == "deepseek_dsml"
 
 
+def call_of(brackets: dialects.Brackets, arguments: dict) -> str:
+    """A call of `f` as the brackets have it."""
+    inside = json.dumps(arguments)
+    if kind := brackets.parameters:
+        pairs = []
+        for key, value in arguments.items():
+            quoted = f"{kind.quote}{value}{kind.quote}"
+            text = quoted if isinstance(value, str) else json.dumps(value)
+            between = kind.between.replace("{}", json.dumps(isinstance(value, str)))
+            pairs.append(f"{kind.before}{key}{between}{text}{kind.after}")
+        inside = kind.separator.join(pairs)
+    return f"{brackets.marker}{brackets.head}f{brackets.middle}{inside}{brackets.foot}"
+
+
 def written(name: str) -> str:
     """A thought and two calls of `f`, as the dialect's description has it."""
     dialect = dialects.DIALECTS[name]
     brackets, thought = dialect.brackets, dialect.thought
     assert brackets is not None
-    arguments = '{"a": "b"}'
-    if kind := brackets.parameters:
-        between = kind.between.replace("{}", "true")
-        arguments = f"{kind.before}a{between}{kind.quote}b{kind.quote}{kind.after}"
-    call = f"{brackets.marker}{brackets.head}f{brackets.middle}{arguments}{brackets.foot}"
+    call = call_of(brackets, {"a": "b"})
     mind = f"{thought[0]}Hm{thought[1]}" if thought else ""
     return f"{mind}{call}{brackets.separator}{call}"
 
@@ -94,3 +106,30 @@ def test_the_visible_answer_follows_what_the_dialect_says(name):
 
 def test_an_unknown_dialect_is_read_as_plain_text():
     assert read("klingon", ["<think>"]) == [TextDelta("<think>")]
+
+
+letters = st.text(st.characters(exclude_characters="<", exclude_categories=["Cs"]), max_size=8)
+numbers = st.integers(-(10**6), 10**6)
+KINDS = {
+    "s": ("string", letters),
+    "i": ("integer", numbers),
+    "b": ("boolean", st.booleans()),
+    "l": ("array", st.lists(numbers, max_size=3)),
+    "n": (["number", "null"], st.one_of(st.none(), numbers)),
+}
+SCHEMA = {"properties": {key: {"type": kind} for key, (kind, _) in KINDS.items()}}
+anything = st.fixed_dictionaries({}, optional={key: values for key, (_, values) in KINDS.items()})
+
+
+@pytest.mark.parametrize("name", [n for n, d in dialects.DIALECTS.items() if d.brackets])
+def test_arguments_come_through_any_dialect_as_they_are(name):
+    brackets = dialects.DIALECTS[name].brackets
+    assert brackets is not None
+
+    @given(anything)
+    def check(arguments):
+        pieces = list(call_of(brackets, arguments))
+        [(who, said)] = told(read(name, pieces, opening="", tools={"f": SCHEMA}))
+        assert (who, json.loads(said)) == ("f", arguments)
+
+    check()

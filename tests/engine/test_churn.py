@@ -4,7 +4,7 @@ import random
 
 import pytest
 from test_engine import flaky_loader
-from test_guides import Script
+from test_guided_rows import Script
 
 from mlx_responses.engine.job import Failed, Finished, Sampling
 

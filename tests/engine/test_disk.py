@@ -116,6 +116,15 @@ def test_a_whole_run_is_written_once_however_often_it_is_used(folder, reopened):
     assert found(reopened(), tuple(range(603))) == 603
 
 
+def test_a_private_prompt_does_not_take_what_it_goes_on_from_off_the_disk(reopened):
+    prefix = kept(reopened())
+    longer = tuple(range(650))
+    prefix.store("m", longer, caches.holding("plain", longer), on_disk=False)
+    prefix.save_all()
+    assert found(prefix, longer) == 650
+    assert found(reopened(), longer) == 600
+
+
 def cut_short(path):
     path.write_bytes(path.read_bytes()[:-7])
 

@@ -64,6 +64,15 @@ def test_what_is_used_stays_and_the_longest_unused_goes():
     assert prefix.fetch("m", range(100, 121))[1] < 20
 
 
+def test_of_a_prompt_the_end_goes_first():
+    prefix = PrefixCache(2**20)
+    prefix.store("m", range(1000), caches.holding("plain", range(1000)))
+    prefix = PrefixCache(prefix.nbytes)
+    prefix.store("m", range(1000), caches.holding("plain", range(1000)))
+    prefix.store("m", range(2000, 2300), caches.holding("plain", range(300)))
+    assert prefix.fetch("m", range(1001))[1] in (512, 768)
+
+
 def test_a_prompt_beyond_the_budget_is_kept_as_far_as_it_fits():
     prefix = PrefixCache(2**20)
     prefix.store("m", range(1000), caches.holding("plain", range(1000)))

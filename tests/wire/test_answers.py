@@ -145,7 +145,6 @@ def test_the_sdk_reads_every_other_answer(kind, value):
 def test_answers_without_a_type_in_the_sdk_are_as_the_protocol_says():
     deleted = {"id": "resp_1", "object": "response", "deleted": True}
     assert json.loads(encode(wire.DeletedResponse("resp_1"))) == deleted
-    assert json.loads(encode(wire.ModelList([])))["object"] == "list"
     body = wire.ErrorBody(message="No.", type="invalid_request_error")
     assert json.loads(encode(wire.ErrorEnvelope(body))) == {
         "error": {"message": "No.", "type": "invalid_request_error", "param": None, "code": None}

@@ -17,10 +17,10 @@ def test_every_field_of_the_request_is_in_the_table_once():
 
 def test_every_row_says_what_happens_and_why():
     for row in TABLE.values():
-        assert row.treatment in {"honoured", "echoed", "accepted", "refused", "later", "socket"}
+        assert row.treatment in {"honoured", "echoed", "accepted", "refused", "socket"}
         assert row.note
         assert row.type
-        assert (row.code is not None) == (row.treatment in {"refused", "later", "socket"})
+        assert (row.code is not None) == (row.treatment in {"refused", "socket"})
 
 
 def test_types_are_told_with_their_bounds():

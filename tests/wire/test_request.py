@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlx_responses.errors import RequestError
-from mlx_responses.wire.codec import decode_body, decode_request, refuse_unserved
+from mlx_responses.wire.codec import decode_body, decode_request
 from mlx_responses.wire.conversations import AddItems
 from mlx_responses.wire.items import InputText, ItemReference, Message
 from mlx_responses.wire.parameters import parameter_table
@@ -34,7 +34,7 @@ def decode(**fields) -> tuple[CreateResponse, tuple[str, ...]]:
 def test_defaults_are_those_of_the_protocol():
     request, ignored = decode()
     assert request == CreateResponse(model="m", input="x")
-    assert request.store
+    assert request.store is None, "the model's entry decides"
     assert request.parallel_tool_calls
     assert request.truncation == "disabled"
     assert request.temperature is None
@@ -155,34 +155,7 @@ def test_the_text_format_may_be_any_of_three():
         assert text.format == value
 
 
-LATER = [row.name for row in parameter_table() if row.treatment == "later"]
-ASKING = {
-    "text.format": {"text": {"format": {"type": "json_object"}}},
-    "response_format": {"response_format": {"type": "json_object"}},
-    "grammar": {"grammar": {"type": "regex", "value": "a+"}},
-    "tool_choice": {"tool_choice": "required"},
-    "previous_response_id": {"previous_response_id": "resp_1"},
-    "conversation": {"conversation": {"id": "conv_1"}},
-    "background": {"background": True},
-    "context_management": {"context_management": [{"type": "compaction"}]},
-}
 ON_SOCKET = {"generate": False, "stream_id": "lane-1"}
-
-
-@pytest.mark.parametrize("name", LATER)
-def test_what_is_not_served_yet_decodes_and_is_then_refused_by_name(name):
-    request, ignored = decode(**ASKING[name])
-    assert ignored == ()
-    with pytest.raises(RequestError) as caught:
-        refuse_unserved(request)
-    assert (caught.value.code, caught.value.param) == ("unsupported_parameter", name)
-
-
-def test_neutral_values_of_what_is_not_served_yet_pass():
-    request, _ = decode(
-        text={"format": {"type": "text"}}, tool_choice="none", background=False, generate=True
-    )
-    refuse_unserved(request)
 
 
 @pytest.mark.parametrize("name", ON_SOCKET)

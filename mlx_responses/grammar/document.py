@@ -1,0 +1,160 @@
+"""One JSON Schema document: its bounds, where its parts are, and what its references point at.
+
+Knows where a schema is, not what its keywords mean.
+"""
+
+import re
+from typing import Any
+from urllib.parse import unquote, urljoin
+
+from mlx_responses.errors import RequestError
+
+MAX_VALUES = 50_000
+"""JSON values in one document; ten times what strict mode allows properties."""
+MAX_CHARACTERS = 2_000_000
+"""Of names and strings together."""
+MAX_DEPTH = 100
+"""Levels of nesting, well inside Python's recursion limit."""
+
+OLD_DRAFT = re.compile(r"draft-0[3467]/")
+"""Before 2019-09 a `$ref` hides its siblings."""
+
+Schema = dict[str, Any] | bool
+
+
+def refused(message: str, pointer: str = "") -> RequestError:
+    """A refusal that names the place; the caller adds `param`."""
+    place = f" (at #{pointer})" if pointer else ""
+    return RequestError(f"The schema cannot be enforced: {message}{place}.", code=CODE)
+
+
+CODE = "invalid_json_schema"
+
+
+def escaped(name: str) -> str:
+    """A key as a step of a JSON pointer."""
+    return name.replace("~", "~0").replace("/", "~1")
+
+
+class Document:
+    """Schemas by number. 0 is `false`, 1 the root; others get theirs when they are first met."""
+
+    def __init__(self, root: Any) -> None:
+        """Raises `RequestError` for what is no schema, too large or too deep."""
+        if not isinstance(root, dict | bool):
+            raise RequestError("A JSON Schema is an object or a boolean.", code=CODE)
+        self.root = root
+        self._schemas: list[Schema] = [False]
+        self._pointers = [""]
+        self._numbers: dict[str, int] = {}
+        self._anchors: dict[str, str] = {}
+        """Absolute URI, or fragment name with `#` -> pointer."""
+        self._bases: dict[str, str] = {}
+        """Pointer of an embedded resource -> its URI."""
+        self._survey(root)
+        declared = root.get("$schema") if isinstance(root, dict) else None
+        self.hides_siblings = bool(OLD_DRAFT.search(str(declared)))
+        self.number("")
+
+    def _survey(self, root: Schema) -> None:
+        """Count and measure everything, and note every name that a reference may use."""
+        values = characters = 0
+        stack: list[tuple[Any, str, int]] = [(root, "", 0)]
+        while stack:
+            value, pointer, depth = stack.pop()
+            values += 1
+            characters += len(value) if isinstance(value, str) else 0
+            if values > MAX_VALUES or depth > MAX_DEPTH or characters > MAX_CHARACTERS:
+                raise RequestError(
+                    f"The schema is too large: at most {MAX_VALUES} values, {MAX_CHARACTERS} "
+                    f"characters and {MAX_DEPTH} levels.",
+                    code=CODE,
+                )
+            if isinstance(value, list):
+                stack += [(part, f"{pointer}/{at}", depth + 1) for at, part in enumerate(value)]
+            elif isinstance(value, dict):
+                self._note_names(value, pointer)
+                for key, part in value.items():
+                    characters += len(key)
+                    stack.append((part, f"{pointer}/{escaped(key)}", depth + 1))
+
+    def _note_names(self, schema: dict[str, Any], pointer: str) -> None:
+        name = schema.get("$id", schema.get("id"))
+        if isinstance(name, str) and name.startswith("#"):
+            self._anchors.setdefault(name, pointer)
+        elif isinstance(name, str) and name:
+            uri = urljoin(self._base(pointer), name)
+            self._bases[pointer] = uri
+            self._anchors.setdefault(uri.rstrip("#"), pointer)
+        anchor = schema.get("$anchor")
+        if isinstance(anchor, str):
+            self._anchors.setdefault(f"#{anchor}", pointer)
+
+    def _resource(self, pointer: str) -> str:
+        """The innermost embedded resource around a place; the root's pointer is empty."""
+        while pointer and pointer not in self._bases:
+            pointer = pointer.rpartition("/")[0]
+        return pointer
+
+    def _base(self, pointer: str) -> str:
+        return self._bases.get(self._resource(pointer), "")
+
+    def number(self, pointer: str) -> int:
+        """The number of the schema at a place. Raises `RequestError` if there is none."""
+        if pointer not in self._numbers:
+            schema = self._look_up(pointer)
+            if not isinstance(schema, dict | bool):
+                raise refused("there is no schema here", pointer)
+            self._numbers[pointer] = len(self._schemas)
+            self._schemas.append(schema)
+            self._pointers.append(pointer)
+        return self._numbers[pointer]
+
+    def add(self, schema: Schema) -> int:
+        """The number of a schema from outside, without references."""
+        self._schemas.append(schema)
+        self._pointers.append("")
+        return len(self._schemas) - 1
+
+    def schema(self, number: int) -> Schema:
+        """The schema of that number."""
+        return self._schemas[number]
+
+    def pointer(self, number: int) -> str:
+        """Its place."""
+        return self._pointers[number]
+
+    def _look_up(self, pointer: str) -> Any:
+        value: Any = self.root
+        for step in pointer.split("/")[1:]:
+            name = step.replace("~1", "/").replace("~0", "~")
+            if isinstance(value, dict) and name in value:
+                value = value[name]
+            elif isinstance(value, list) and name.isdecimal() and int(name) < len(value):
+                value = value[int(name)]
+            else:
+                return None
+        return value
+
+    def target(self, reference: Any, pointer: str) -> int:
+        """The number of the schema that a `$ref` at `pointer` means. Raises `RequestError`."""
+        if not isinstance(reference, str):
+            raise refused("$ref is no string", pointer)
+        address, _, fragment = reference.partition("#")
+        start = self._resource(pointer)
+        if address:
+            known = self._anchors.get(urljoin(self._base(pointer), address))
+            if known is None:
+                raise refused(f"$ref {reference!r} points outside the document", pointer)
+            start = known
+        if fragment and not fragment.startswith("/"):
+            named = self._anchors.get(f"#{fragment}")
+            if named is None:
+                raise refused(f"$ref {reference!r} names no anchor", pointer)
+            return self.number(named)
+        within = start + unquote(fragment)
+        if not isinstance(self._look_up(within), dict | bool):
+            within = unquote(fragment)
+        if not isinstance(self._look_up(within), dict | bool):
+            raise refused(f"$ref {reference!r} points at nothing", pointer)
+        return self.number(within)

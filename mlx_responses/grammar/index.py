@@ -1,0 +1,173 @@
+"""outlines-core as a source of guides: a table from (state, token) to state, made ahead of time.
+
+An index gives a mask in microseconds and its states have names, but making one walks the whole
+vocabulary for every state. Whether that is worth it is estimated, never tried.
+"""
+
+from collections.abc import Iterable
+from threading import Lock
+
+from outlines_core import Index
+
+from mlx_responses.grammar.automaton import visits_of
+from mlx_responses.grammar.vocabulary import Mask, Vocabulary
+
+VISITS_PER_MS = 8_000
+"""Tokens tried per millisecond; measured 9,000 to 13,000 with a real vocabulary of 131k."""
+BUDGET_MS = 40
+"""For an index that a request waits for: inside 50 ms with all the rest."""
+LATER_BUDGET_MS = 2_000
+"""For one that is made beside the requests, for those to come."""
+MAX_VISITS = 300
+"""Counted at most, whatever the vocabulary."""
+MAX_FORCED = 256
+"""Bytes of one forced run."""
+
+
+def estimate_ms(vocabulary: Vocabulary, regex: str) -> float:
+    """About how long an index takes to make."""
+    limit = int(LATER_BUDGET_MS * VISITS_PER_MS / vocabulary.size) + 1
+    return visits_of(regex, min(limit, MAX_VISITS)) * vocabulary.size / VISITS_PER_MS
+
+
+class Table:
+    """An index with what it takes to make guides of it. Masks are made once per state."""
+
+    def __init__(self, vocabulary: Vocabulary, index: Index) -> None:
+        self.vocabulary = vocabulary
+        self._index = index
+        self.first: int = index.get_initial_state()
+        self._masks: dict[int, Mask] = {}
+        self._lock = Lock()
+
+    @classmethod
+    def of_regex(cls, vocabulary: Vocabulary, regex: str) -> "Table":
+        """Make the index; it releases the GIL. Raises `ValueError` for a bad regex, and for one
+        that matches the empty text.
+
+        The end is asserted because the automaton is leftmost-first: of `1|10` it would see only 1.
+        """
+        return cls(vocabulary, Index(f"(?:{regex})\\z", vocabulary.for_index))
+
+    @classmethod
+    def of_bytes(cls, vocabulary: Vocabulary, data: bytes) -> "Table":
+        """Read what `to_bytes` gave. Raises `ValueError` if it is something else."""
+        return cls(vocabulary, Index.from_binary(data))
+
+    def to_bytes(self) -> bytes:
+        """For the disk."""
+        data: bytes = self._index.__reduce__()[1][0]
+        return data
+
+    def start(self) -> "TableGuide":
+        """A guide at the first state."""
+        return TableGuide(self)
+
+    def is_final(self, state: int) -> bool:
+        """May the text end in this state?"""
+        return bool(self._index.is_final_state(state))
+
+    def next(self, state: int, token_id: int) -> int | None:
+        """Where a token leads."""
+        after: int | None = self._index.get_next_state(state, token_id)
+        return after
+
+    def allowed(self, state: int) -> Iterable[int]:
+        """Tokens that lead on, without those that end the answer."""
+        tokens = self._index.get_allowed_tokens(state) or ()
+        vocabulary = self.vocabulary
+        return [t for t in tokens if t < vocabulary.size and t not in vocabulary.eos_ids]
+
+    def mask(self, state: int) -> Mask:
+        """The packed mask of a state."""
+        with self._lock:
+            known = self._masks.get(state)
+            if known is None:
+                ids = [*self.allowed(state)]
+                if self.is_final(state):
+                    ids += self.vocabulary.eos_ids
+                self._masks[state] = known = self.vocabulary.mask_of(ids)
+            return known
+
+    def forced_text(self, state: int) -> tuple[bytes, bool]:
+        """The only bytes that can follow a state, and whether the text then has to end."""
+        text = b""
+        while len(text) < MAX_FORCED:
+            tokens = [self.vocabulary.tokens[token] for token in self.allowed(state)]
+            if self.is_final(state) or not tokens:
+                return text, not tokens
+            shared = _shared_start(tokens)
+            if not shared:
+                return text, False
+            step = next((token for token in self.allowed(state) if self._is(token, shared)), None)
+            after = None if step is None else self.next(state, step)
+            if after is None:
+                return text + shared, False
+            text, state = text + shared, after
+        return text, False
+
+    def _is(self, token_id: int, text: bytes) -> bool:
+        return self.vocabulary.tokens[token_id] == text
+
+
+def _shared_start(texts: list[bytes]) -> bytes:
+    first, last = min(texts), max(texts)
+    length = 0
+    while length < min(len(first), len(last)) and first[length] == last[length]:
+        length += 1
+    return first[:length]
+
+
+class TableGuide:
+    """See `Guide`; a path of states, so that any of it can be taken back."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+        self._path: list[int | None] = [table.first]
+        """None: off the table, after the end or a token that was not allowed."""
+
+    @property
+    def accepting(self) -> bool:
+        """See `Guide`."""
+        here = self._path[-1]
+        return here is not None and self._table.is_final(here)
+
+    @property
+    def state(self) -> tuple[int, int] | None:
+        """The table and the state in it."""
+        here = self._path[-1]
+        return None if here is None else (id(self._table), here)
+
+    def mask(self) -> Mask | None:
+        """See `Guide`."""
+        here = self._path[-1]
+        return self._table.vocabulary.nothing if here is None else self._table.mask(here)
+
+    def advance(self, token_id: int) -> None:
+        """See `Guide`."""
+        here = self._path[-1]
+        if here is None or token_id in self._table.vocabulary.eos_ids:
+            self._path.append(None)
+        else:
+            self._path.append(self._table.next(here, token_id))
+
+    def forced(self) -> list[int]:
+        """See `Guide`."""
+        here = self._path[-1]
+        if here is None:
+            return []
+        text, at_end = self._table.forced_text(here)
+        ids = self._table.vocabulary.encode(text) if text else []
+        run: list[int] = []
+        for token in ids if at_end else ids[:-1]:
+            after = None if here is None else self._table.next(here, token)
+            if after is None:
+                break
+            run.append(token)
+            here = after
+        return run
+
+    def rollback(self, count: int) -> None:
+        """See `Guide`."""
+        if count > 0:
+            del self._path[max(1, len(self._path) - count) :]

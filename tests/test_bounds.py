@@ -1,0 +1,214 @@
+"""Whatever a model of random weights says: formats, schemas and tool choices hold."""
+
+import json
+from typing import Any
+
+import jsonschema_rs
+import msgspec
+import pytest
+
+from mlx_responses.catalog import Catalog
+from mlx_responses.errors import RequestError
+from mlx_responses.live import Live
+from tests.worlds import ask, read, start, tiny_catalog, with_live
+
+WILD = {"temperature": 1.5, "max_output_tokens": 400}
+PERSON = {
+    "type": "object",
+    "properties": {
+        "name": {"type": "string", "maxLength": 8},
+        "age": {"type": "integer", "minimum": 0, "maximum": 150},
+        "mood": {"enum": ["good", "bad"]},
+    },
+    "required": ["name", "age", "mood"],
+    "additionalProperties": False,
+}
+ADD = {
+    "type": "function",
+    "name": "add",
+    "strict": True,
+    "parameters": {
+        "type": "object",
+        "properties": {"a": {"type": "integer", "minimum": 0, "maximum": 9}},
+        "required": ["a"],
+        "additionalProperties": False,
+    },
+}
+NOTE = {"type": "custom", "name": "note", "format": {"type": "grammar", "syntax": "regex",
+        "definition": "[a-c]{2,4}"}}  # fmt: skip
+LARK = {"type": "custom", "name": "patch", "format": {"type": "grammar", "syntax": "lark",
+        "definition": 'start: "*** " WORD LF\nWORD: /[a-z]{1,5}/\n%import common.LF'}}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def catalog(tmp_path_factory: pytest.TempPathFactory) -> Catalog:
+    spec = next(iter(tiny_catalog(tmp_path_factory.mktemp("models") / "tiny")))
+    return Catalog({"tiny": msgspec.structs.replace(spec, context_window=4096)}, {})
+
+
+def schema_format(schema: dict[str, Any], **fields: Any) -> dict[str, Any]:
+    return {"format": {"type": "json_schema", "name": "answer", "schema": schema, **fields}}
+
+
+@pytest.mark.parametrize("strict", [True, False, None])
+def test_a_schema_holds_whatever_strict_says(catalog: Catalog, strict: bool | None) -> None:
+    async def story(live: Live) -> None:
+        for seed in range(3):
+            made = await ask(live, text=schema_format(PERSON, strict=strict), **WILD, seed=seed)
+            assert made["status"] == "completed"
+            jsonschema_rs.validate(PERSON, json.loads(made["output_text"]))
+            assert made["text"]["format"]["schema"] == PERSON
+
+    with_live(catalog, story)
+
+
+@pytest.mark.parametrize(
+    ("fields", "pattern"),
+    [
+        ({"grammar": {"type": "regex", "value": "[0-9]{3}-[a-f]"}}, r"^[0-9]{3}-[a-f]$"),
+        ({"grammar": {"type": "lark", "value": 'start: "yes" | "no"'}}, "^(yes|no)$"),
+        ({"response_format": {"type": "json_schema", "json_schema": {"name": "b",
+            "schema": {"type": "boolean"}}}}, "^(true|false)$"),
+    ],
+)  # fmt: skip
+def test_grammars_and_their_aliases_hold(
+    catalog: Catalog, fields: dict[str, Any], pattern: str
+) -> None:
+    async def story(live: Live) -> None:
+        made = await ask(live, **fields, **WILD)
+        assert jsonschema_rs.is_valid({"pattern": pattern}, made["output_text"])
+        assert made["status"] == "completed"
+
+    with_live(catalog, story)
+
+
+def test_free_and_bounded_turns_share_the_batch(catalog: Catalog) -> None:
+    async def story(live: Live) -> None:
+        running = [await start(live, text=schema_format(PERSON), **WILD, seed=n) for n in range(4)]
+        free = [await start(live, max_output_tokens=60, seed=n) for n in range(4)]
+        for one in running:
+            final = await one.final()
+            jsonschema_rs.validate(PERSON, json.loads(final.output_text))
+        for one in free:
+            assert (await one.final()).usage is not None
+
+    with_live(catalog, story)
+
+
+@pytest.mark.parametrize(
+    ("choice", "names"),
+    [
+        ("required", {"add", "sub"}),
+        ({"type": "function", "name": "sub"}, {"sub"}),
+        (
+            {
+                "type": "allowed_tools",
+                "mode": "required",
+                "tools": [{"type": "function", "name": "add"}],
+            },
+            {"add"},
+        ),
+    ],
+)
+def test_a_forced_call_is_one_of_the_allowed_with_arguments_of_its_schema(
+    catalog: Catalog, choice: Any, names: set[str]
+) -> None:
+    async def story(live: Live) -> None:
+        made = await ask(
+            live,
+            tools=[ADD, {**ADD, "name": "sub"}],
+            tool_choice=choice,
+            parallel_tool_calls=False,
+            **WILD,
+        )
+        (call,) = made["output"]
+        assert call["type"] == "function_call"
+        assert call["name"] in names
+        jsonschema_rs.validate(ADD["parameters"], json.loads(call["arguments"]))
+
+    with_live(catalog, story)
+
+
+@pytest.mark.parametrize(
+    ("tool", "pattern"), [(NOTE, "^[a-c]{2,4}$"), (LARK, "^[*]{3} [a-z]{1,5}\n$")]
+)
+def test_a_custom_tools_grammar_holds_and_its_input_is_plain_text(
+    catalog: Catalog, tool: dict[str, Any], pattern: str
+) -> None:
+    async def story(live: Live) -> None:
+        events = await read(
+            await start(
+                live,
+                tools=[tool],
+                tool_choice={"type": "custom", "name": tool["name"]},
+                parallel_tool_calls=False,
+                **WILD,
+            )
+        )
+        last = msgspec.json.decode(events[-1].json)["response"]
+        (call,) = last["output"]
+        assert call["type"] == "custom_tool_call"
+        assert jsonschema_rs.is_valid({"pattern": pattern}, call["input"])
+        deltas = [
+            msgspec.json.decode(event.json)["delta"]
+            for event in events
+            if event.type == "response.custom_tool_call_input.delta"
+        ]
+        assert "".join(deltas) == call["input"]
+        items = [*last["output"], {"type": "custom_tool_call_output",
+                 "call_id": call["call_id"], "output": "done"}]  # fmt: skip
+        await ask(live, input=[{"role": "user", "content": "x"}, *items], tools=[tool])
+
+    with_live(catalog, story)
+
+
+def test_a_namespaced_call_says_name_and_namespace_apart(catalog: Catalog) -> None:
+    group = {"type": "namespace", "name": "mcp__calc", "tools": [ADD]}
+
+    async def story(live: Live) -> None:
+        made = await ask(
+            live, tools=[group], tool_choice="required", parallel_tool_calls=False, **WILD
+        )
+        (call,) = made["output"]
+        assert (call["name"], call["namespace"]) == ("add", "mcp__calc")
+
+    with_live(catalog, story)
+
+
+def test_calls_or_else_a_document_when_both_are_asked_for(catalog: Catalog) -> None:
+    async def story(live: Live) -> None:
+        for seed in range(4):
+            made = await ask(
+                live, tools=[ADD], text=schema_format(PERSON), **{**WILD, "seed": seed}
+            )
+            kinds = {item["type"] for item in made["output"]}
+            assert kinds in ({"message"}, {"function_call"})
+            if kinds == {"message"} and made["status"] == "completed":
+                jsonschema_rs.validate(PERSON, json.loads(made["output_text"]))
+
+    with_live(catalog, story)
+
+
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        ({"text": schema_format({"type": "nothing"})}, "text.format.schema"),
+        ({"grammar": {"type": "regex", "value": "("}}, "grammar.value"),
+        ({"tools": [], "tool_choice": "required"}, "tool_choice"),
+        ({"tools": [ADD], "tool_choice": {"type": "function", "name": "x"}}, "tool_choice"),
+        (
+            {"tools": [{**ADD, "parameters": {"type": "object", "not": {"$ref": "#/x"}}}]},
+            "tools[0].parameters",
+        ),
+    ],
+)
+def test_what_cannot_be_promised_is_refused_by_name(
+    catalog: Catalog, fields: dict[str, Any], param: str
+) -> None:
+    async def story(live: Live) -> None:
+        with pytest.raises(RequestError) as refused:
+            await start(live, **fields)
+        assert refused.value.param == param
+        assert live.status().turns == 0
+
+    with_live(catalog, story)
