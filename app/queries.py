@@ -1,5 +1,6 @@
 """Query strings -> typed values; a wrong one is a 400 that names it. Knows no path."""
 
+import re
 from typing import Any, get_args
 
 from litestar import Request
@@ -7,8 +8,11 @@ from litestar import Request
 from mlx_responses.errors import RequestError
 from mlx_responses.store import PageQuery, ResponseQuery
 from mlx_responses.wire.request import Includable
+from mlx_responses.wire.response import ResponseStatus
 
 AnyRequest = Request[Any, Any, Any]
+
+_METADATA = re.compile(r"metadata\[(.+)\]", re.DOTALL)
 
 
 def page(request: AnyRequest) -> PageQuery:
@@ -19,18 +23,31 @@ def page(request: AnyRequest) -> PageQuery:
 def search(request: AnyRequest) -> ResponseQuery:
     """As `page`, and what to look for: `model`, `status`, `q`, `metadata[key]`."""
     query = request.query_params
-    metadata = {
-        name[len("metadata[") : -1]: value
-        for name, value in query.items()
-        if name.startswith("metadata[") and name.endswith("]")
-    }
+    status = query.get("status")
+    if status is not None and status not in get_args(ResponseStatus):
+        known = ", ".join(get_args(ResponseStatus))
+        message = f"Invalid 'status': {status[:40]!r} is none of {known}."
+        raise RequestError(message, param="status", code="invalid_value")
     return ResponseQuery(
         model=query.get("model"),
-        status=query.get("status"),
+        status=status,
         q=query.get("q"),
-        metadata=metadata,
+        metadata=_metadata(request),
         **_page_fields(request),
     )
+
+
+def _metadata(request: AnyRequest) -> dict[str, str]:
+    """Every `metadata[key]`."""
+    wanted = {}
+    for name, value in request.query_params.items():
+        if name.startswith("metadata"):
+            key = _METADATA.fullmatch(name)
+            if key is None:
+                message = "Metadata are looked for as 'metadata[key]=value'."
+                raise RequestError(message, param="metadata", code="invalid_value")
+            wanted[key[1]] = value
+    return wanted
 
 
 def _page_fields(request: AnyRequest) -> dict[str, Any]:
@@ -53,6 +70,15 @@ def integer(request: AnyRequest, name: str) -> int | None:
         message = f"Invalid '{name}': expected an integer, but got {text[:40]!r}."
         raise RequestError(message, param=name, code="invalid_type")
     return int(text)
+
+
+def count(request: AnyRequest, name: str) -> int | None:
+    """As `integer`, and not below 0."""
+    number = integer(request, name)
+    if number is not None and number < 0:
+        message = f"Invalid '{name}': it is {number}, but must be >= 0."
+        raise RequestError(message, param=name, code="integer_below_min_value")
+    return number
 
 
 def flag(request: AnyRequest, name: str) -> bool:

@@ -15,7 +15,7 @@ from mlx_responses.wire.response import DeletedResponse, InputTokens
 from .frames import Replay
 from .ignored import Ignored
 from .media import check_media
-from .queries import check_include, flag, integer, page
+from .queries import check_include, count, flag, page
 from .responses import PATH
 
 AnyRequest = Request[Any, Any, Any]
@@ -27,7 +27,7 @@ def routes(live: Live, named: Ignored) -> list[HTTPRouteHandler]:
     @get(PATH + "/{response_id:str}")
     async def retrieve(request: AnyRequest, response_id: str) -> ASGIApp:
         check_include(request)
-        after = integer(request, "starting_after")
+        after = count(request, "starting_after")
         flag(request, "include_obfuscation")  # events are never padded
         if not flag(request, "stream"):
             return ASGIResponse(body=await live.retrieve(response_id))

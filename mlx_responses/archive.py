@@ -71,13 +71,11 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     history   items before its own input, oldest first
     kept      their JSON, where the store has them
     own       its own input: references resolved, every item with an id, contents as lists of parts
-    token_ids the exact ids that `history` ended with in the model, where they are known
     """
 
     history: list[Item] = []
     kept: list[bytes] = []
     own: list[Item] = []
-    token_ids: list[int] = []
     conversation_id: str | None = None
     conversation_at: int = 0
     view: View = View([], [])
@@ -143,16 +141,17 @@ class Archive:
             history=_items(chain),
             kept=[item.json for item in chain.items],
             own=own,
-            token_ids=chain.token_ids,
         )
 
     async def _in_conversation(self, wanted: str, own: list[Item]) -> Context:
-        chain = await asyncio.to_thread(self.store.conversation_chain, wanted)
+        try:
+            chain = await asyncio.to_thread(self.store.conversation_chain, wanted)
+        except NotFound as missing:
+            raise NotFound(missing.message, param="conversation") from None
         return Context(
             history=_items(chain),
             kept=[item.json for item in chain.items],
             own=own,
-            token_ids=chain.token_ids,
             conversation_id=wanted,
             conversation_at=chain.conversation_at,
         )

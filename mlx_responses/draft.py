@@ -78,10 +78,7 @@ def _render(
         own = [*compaction.without_trigger(own), Message("user", compaction.REQUEST)]
         ask = msgspec.structs.replace(ask, input=own, tools=[], thinking=False, truncation="auto")
         window -= compaction.summary_tokens(window)
-    built = prompt.build(ask, loaded.tokenizer, context_window=window)
-    # The ids that the chain ended with, where they spell the same text: their KV is there already.
-    exact = prompt.with_known_ids(built, context.token_ids, loaded.tokenizer)
-    return exact if len(exact.ids) < window else built
+    return prompt.build(ask, loaded.tokenizer, context_window=window)
 
 
 def _effort(request: CreateResponse | CountTokens, spec: ModelSpec) -> Effort:

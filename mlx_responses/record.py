@@ -97,6 +97,7 @@ class Recorder:
             generated=turn.generated_ids,
             events=last,
         )
+        kept = msgspec.structs.replace(kept, timings=codec.encode(turn.timings()))
         try:
             await self._archive.keep(kept)
         except Failure as failure:

@@ -59,7 +59,14 @@ class Summaries:
         Raises `EngineFailed` if that turn ends badly.
         """
         own = [*items, CompactionTrigger()]
-        wanted = CreateResponse(model=request.model, instructions=request.instructions, store=False)
+        # Sampled as the request is, or its seed would not hold for the turn as a whole.
+        wanted = CreateResponse(
+            model=request.model,
+            instructions=request.instructions,
+            temperature=request.temperature,
+            seed=request.seed,
+            store=False,
+        )
         context = Context(own=own, view=View([], own))
         running = await self._launch(Order(self._mint("resp"), self._now(), wanted, context), None)
         final = await running.final()

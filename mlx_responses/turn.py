@@ -7,6 +7,8 @@ import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Literal
 
+import msgspec
+
 from mlx_responses.engine.engine import Engine
 from mlx_responses.engine.job import Failed, Finished, Logprob, Outcome, Progress, Token
 from mlx_responses.parts import (
@@ -32,6 +34,13 @@ Mint = Callable[[str], str]
 Clock = Callable[[], int]
 
 
+class Timings(msgspec.Struct, frozen=True):
+    """From the engine's taking the job: to its first token, and to the end, in milliseconds."""
+
+    first_token_ms: int
+    total_ms: int
+
+
 class Turn:
     """One running response. `hear`, `beat`, `cancel` and `abort` are called on the event loop."""
 
@@ -50,9 +59,11 @@ class Turn:
         self._generated = 0
         self._cached = 0
         self._spoke = 0.0  # loop time of the last event
+        self._submitted = self._first = 0.0  # loop time
 
     def submit(self) -> None:
         """Hand the job to the engine. Raises `Overloaded`."""
+        self._submitted = asyncio.get_running_loop().time()
         self._engine.submit(self._plan.job)
 
     def hear(self, message: Outcome | Part) -> None:
@@ -93,6 +104,15 @@ class Turn:
                 yield self._timeline.apply(broken)
         finally:
             self._engine.cancel(self._plan.job.id)  # nothing to do where the engine ended it
+
+    def timings(self) -> Timings:
+        """How long it took, once it has ended."""
+        last = asyncio.get_running_loop().time()
+        first = self._first or last
+        return Timings(
+            first_token_ms=round((first - self._submitted) * 1000),
+            total_ms=round((last - self._submitted) * 1000),
+        )
 
     @property
     def ended(self) -> bool:
@@ -137,6 +157,7 @@ class Turn:
 
     def _token(self, token_id: int, logprob: Logprob | None) -> list[Event]:
         self._generated += 1
+        self._first = self._first or asyncio.get_running_loop().time()
         self.generated_ids.append(token_id)
         begun = self._begun()
         if logprob is None:

@@ -84,6 +84,21 @@ def test_what_is_retrieved_is_the_terminal_events_response(catalog: Catalog) -> 
     with_live(catalog, story)
 
 
+def test_what_it_took_is_kept_beside_it(catalog: Catalog) -> None:
+    async def story(live: Live) -> None:
+        kept = await live.archive.response((await ask(live, session_id="s", user="u"))["id"])
+        assert kept.timings is not None
+        timings = msgspec.json.decode(kept.timings)
+        assert 0 <= timings["first_token_ms"] <= timings["total_ms"]
+        assert (kept.session_id, kept.user) == ("s", "u")
+        assert msgspec.json.decode(kept.request)["seed"] == 1
+        assert kept.usage is not None
+        chain = live.archive.store.chain(kept.id)
+        assert len(chain.token_ids) > 8
+
+    with_live(catalog, story)
+
+
 def test_an_unstored_turn_leaves_nothing(catalog: Catalog) -> None:
     async def story(live: Live) -> None:
         made = await ask(live, store=False)

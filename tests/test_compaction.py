@@ -111,6 +111,8 @@ def test_a_context_over_the_threshold_is_told_in_short_within_the_turn(catalog: 
         made = await ask(live, input=asked, context_management=small)
         assert [item["type"] for item in made["output"]] == ["compaction", "message"]
         assert made["usage"]["input_tokens"] < 1200 + 1024
+        again = await ask(live, input=asked, context_management=small)
+        assert again["output_text"] == made["output_text"], "the summary keeps the seed"
         after = await ask(live, input="and?", previous_response_id=made["id"])
         assert [item["type"] for item in after["output"]] == ["message"]
         short = await ask(live, input="so?", context_management=small)

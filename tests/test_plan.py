@@ -1,4 +1,4 @@
-"""What a request becomes for the engine: repeats, what may be on disk, the ids of a chain."""
+"""What a request becomes for the engine: repeats, and what may be on disk."""
 
 import msgspec
 import pytest
@@ -7,7 +7,7 @@ from mlx_responses import plan
 from mlx_responses.archive import Context, Order
 from mlx_responses.catalog import ModelSpec
 from mlx_responses.compaction import View
-from mlx_responses.draft import count, draft
+from mlx_responses.draft import draft
 from mlx_responses.engine.job import Job, Sampling
 from mlx_responses.engine.load import Loaded
 from mlx_responses.errors import RequestError
@@ -34,9 +34,9 @@ def request(**fields: object) -> CreateResponse:
     return decode_request(msgspec.json.encode(body))[0]
 
 
-def context(*history: Message, token_ids: tuple[int, ...] = ()) -> Context:
+def context() -> Context:
     own = [Message("user", "hi")]
-    return Context(own=own, token_ids=list(token_ids), view=View(list(history), own))
+    return Context(own=own, view=View([], own))
 
 
 def job(**fields: object) -> Job:
@@ -85,31 +85,3 @@ def test_what_is_not_stored_leaves_no_cache_on_disk(
     fields: dict[str, object], on_disk: bool
 ) -> None:
     assert job(**fields).on_disk is on_disk
-
-
-HISTORY = (Message("user", "the user"), Message("assistant", "the answer"))
-
-
-def rendered(*token_ids: int, window: int = 400) -> list[int]:
-    loaded = msgspec.structs.replace(LOADED, context_window=window)
-    around = context(*HISTORY, token_ids=token_ids)
-    ids = draft(Order("resp_1", 0, request(), around), loaded).prompt.ids
-    counted = request()
-    assert count(counted, around, loaded) == len(ids)  # type: ignore[arg-type]  # same fields
-    return ids
-
-
-def test_a_chain_goes_on_with_the_very_ids_that_it_ended_with() -> None:
-    fresh = rendered()
-    [*_, place] = [n for n, i in enumerate(fresh) if TOYS.decode([i]) == "er"]
-    said = [*fresh[:place], ord("e"), ord("r")]  # the model wrote "answ-e-r", rendering "answ-er"
-    chained = rendered(*said)
-    assert chained[: len(said)] == said
-    assert TOYS.decode(chained) == TOYS.decode(fresh)
-
-
-def test_exact_ids_that_do_not_fit_the_window_are_not_used() -> None:
-    fresh = rendered()
-    loose = [i for t in fresh for i in ([t] if t < 256 + len(CONTROLS) else TOYS.token_bytes(t))]
-    assert len(rendered(*loose)) > len(fresh)
-    assert rendered(*loose, window=len(fresh) + 1) == fresh

@@ -11,7 +11,7 @@ from typing import Literal
 import msgspec
 
 from mlx_responses.catalog import Effort
-from mlx_responses.errors import PromptTooLong
+from mlx_responses.errors import PromptTooLong, RequestError
 from mlx_responses.prompt.messages import Located, to_functions, to_messages
 from mlx_responses.prompt.render import Prompt, Renderer
 from mlx_responses.text import Tokenizer
@@ -49,7 +49,10 @@ def build(ask: Ask, tokenizer: Tokenizer, *, context_window: int) -> Prompt:
 
     def without(dropped: set[int]) -> Prompt:
         kept = [place for n, place in enumerate(items) if n not in dropped]
-        prompt = renderer.render(to_messages(kept, ask.instructions))
+        messages = to_messages(kept, ask.instructions)
+        if not messages:
+            raise nothing_said()
+        prompt = renderer.render(messages)
         return msgspec.structs.replace(prompt, dropped=len(dropped))
 
     prompt = without(set())
@@ -99,6 +102,12 @@ def droppable(items: Sequence[Item]) -> list[set[int]]:
                 newest = exchanges.pop()
                 exchanges[-1] |= newest
     return [exchange for exchange in exchanges[:-1] if exchange]
+
+
+def nothing_said() -> RequestError:
+    """The refusal of a request whose input, chain and instructions hold no message at all."""
+    message = "There is nothing to answer: neither the input nor what came before it says a thing."
+    return RequestError(message, param="input", code="missing_required_parameter")
 
 
 def too_long(prompt: Prompt, context_window: int) -> PromptTooLong:

@@ -13,7 +13,7 @@ from mlx_responses.errors import RequestError
 from mlx_responses.wire.parameters import ON_SOCKET, REFUSED, Parameter
 from mlx_responses.wire.prepare import Json, prepare
 from mlx_responses.wire.refusals import explain, refuse
-from mlx_responses.wire.request import CreateResponse
+from mlx_responses.wire.request import CompactContext, CountTokens, CreateResponse
 from mlx_responses.wire.tools import HostedTool, TextFormat
 
 T = TypeVar("T")
@@ -41,7 +41,13 @@ def decode_request(
 
 def decode_body(body: bytes, kind: type[T]) -> tuple[T, tuple[str, ...]]:
     """As `decode_request`, for the body of another request."""
-    return _decode(_parse(body), kind)
+    value, ignored = _decode(_parse(body), kind)
+    match value:
+        case CountTokens():
+            _check_context(value)
+        case CompactContext(input="" | [], previous_response_id=None):
+            raise refuse("input", "missing_required_parameter")
+    return value, ignored
 
 
 def _parse(body: bytes) -> Json:
@@ -121,10 +127,14 @@ def _check(request: CreateResponse) -> None:
     said = [name for name, form in formats.items() if form not in (None, TextFormat())]
     if len(said) > 1:
         raise _exclusive(said)
-    if request.previous_response_id and request.conversation:
-        raise _exclusive(["previous_response_id", "conversation"])
+    _check_context(request)
     if request.background and request.store is False:
         raise refuse("background", "invalid_value", "background responses need 'store': true")
+
+
+def _check_context(request: CreateResponse | CountTokens) -> None:
+    if request.previous_response_id and request.conversation:
+        raise _exclusive(["previous_response_id", "conversation"])
 
 
 def _exclusive(names: list[str]) -> RequestError:

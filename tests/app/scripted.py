@@ -37,6 +37,7 @@ class ScriptedLive:
         self.script = script
         self.cancelled = threading.Event()
         self.closed = False
+        self.asked: list[CreateResponse] = []
         self._refusal = refusal
         self._held = held
         self._turns: list[tuple[Running, Timeline]] = []
@@ -48,6 +49,7 @@ class ScriptedLive:
     async def start(self, request: CreateResponse, _: Session | None = None) -> Running:
         if self._refusal is not None:
             raise self._refusal
+        self.asked.append(request)
         timeline = traces.begin(request)
         running = Running(
             "resp_0",

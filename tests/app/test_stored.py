@@ -5,6 +5,9 @@ import time
 import httpx
 import pytest
 
+from tests.app.scripted import ScriptedLive
+from tests.serving import serving
+
 USER = {"role": "user", "content": "x"}
 ENDLESS = {"logit_bias": {"65": 100}, "temperature": 0}
 """One token for ever: only a budget or a cancel ends it."""
@@ -62,6 +65,8 @@ def test_a_response_is_retrieved_as_it_ended_and_deleted_once(client):
         ("include[]=message.output_text.logprobs&include[]=x", "include[1]"),
         ("stream=maybe", "stream"),
         ("stream=true&starting_after=x", "starting_after"),
+        ("stream=true&starting_after=-1", "starting_after"),
+        ("include_obfuscation=2", "include_obfuscation"),
         ("stream=true", "stream"),
     ],
 )
@@ -144,17 +149,18 @@ def test_a_compacted_window_is_good_as_input(client):
     window = make(client, "/v1/responses/compact", previous_response_id=first["id"])
     assert [item["type"] for item in window["output"]] == ["compaction"]
     make(client, input=[*window["output"], {"role": "user", "content": "Go on."}])
-    without = client.post("/v1/responses/compact", json={"input": "x"})
-    assert error_of(without, 400)["param"] == "model"
 
 
-def test_a_session_is_kept_from_the_header_and_its_length_is_bounded(client):
-    headers = {"x-session-id": "s" * 129}
-    body = {"model": "pocket", "input": "x", "max_output_tokens": 1}
-    refused = client.post("/v1/responses", json=body, headers=headers)
-    assert error_of(refused, 400)["param"] == "session_id"
-    headers = {"x-session-id": "s"}
-    assert client.post("/v1/responses", json=body, headers=headers).status_code == 200
+def test_a_session_comes_from_the_header_unless_the_body_names_one():
+    live = ScriptedLive()
+    headers = {"x-session-id": "header"}
+    with serving(live) as url, httpx.Client(base_url=url, headers=headers, timeout=30) as client:
+        make(client)
+        make(client, session_id="body")
+        body = {"model": "pocket", "input": "x"}
+        long = client.post("/v1/responses", json=body, headers={"x-session-id": "s" * 129})
+    assert [request.session_id for request in live.asked] == ["header", "body"]
+    assert error_of(long, 400)["param"] == "session_id"
 
 
 def test_a_conversation_lives_and_dies(client):
@@ -200,6 +206,55 @@ def test_what_a_conversation_cannot_take_is_refused(client, path, body, status, 
     assert error_of(client.post(path, json=body), status)["param"] == param
 
 
+@pytest.mark.parametrize(
+    ("path", "body", "param"),
+    [
+        ("", {"model": "pocket", "input": []}, "input"),
+        ("/input_tokens", {"model": "pocket"}, "input"),
+        ("/input_tokens", {"input": "x"}, "model"),
+        ("/compact", {"model": "pocket"}, "input"),
+        ("/compact", {"input": "x"}, "model"),
+    ],
+)
+def test_a_request_that_says_nothing_is_refused(client, path, body, param):
+    error = error_of(client.post(f"/v1/responses{path}", json=body), 400)
+    assert (error["param"], error["code"]) == (param, "missing_required_parameter")
+
+
+def test_an_unknown_conversation_is_refused_by_name(client):
+    body = {"model": "pocket", "input": "x", "conversation": "conv_x"}
+    for path in ("/v1/responses", "/v1/responses/input_tokens"):
+        assert error_of(client.post(path, json=body), 404)["param"] == "conversation"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("PATCH", "/v1/responses/resp_x", 405),
+        ("GET", "/v1/responses/compact", 405),
+        ("GET", "/v1/conversations", 405),
+        ("POST", "/api/responses", 405),
+        ("GET", "/api/nothing", 404),
+    ],
+)
+def test_unknown_paths_and_wrong_verbs_get_the_envelope(client, method, path, status):
+    assert error_of(client.request(method, path), status)["param"] is None
+
+
+@pytest.mark.parametrize(
+    ("query", "param"),
+    [
+        ("limit=0", "limit"),
+        ("after=resp_x", "after"),
+        ("status=done", "status"),
+        ("metadata=x", "metadata"),
+        ("metadata[]=x", "metadata"),
+    ],
+)
+def test_a_wrong_search_is_refused_by_name(client, query, param):
+    assert error_of(client.get(f"/api/responses?{query}"), 400)["param"] == param
+
+
 def test_stored_responses_are_listed_searched_and_drawn_as_a_tree(client):
     root = make(client, input="Tell me about zebras.", metadata={"kind": "tree"})
     forks = [make(client, input=text, previous_response_id=root["id"]) for text in ("a", "b")]
@@ -207,7 +262,8 @@ def test_stored_responses_are_listed_searched_and_drawn_as_a_tree(client):
     assert [one["id"] for one in found] == [root["id"]]
     tagged = client.get("/api/responses", params={"metadata[kind]": "tree"}).json()
     assert tagged["data"] == [root]
-    newest = client.get("/api/responses", params={"limit": 1, "model": "pocket"}).json()
+    query = {"limit": 1, "model": "pocket", "status": "incomplete"}
+    newest = client.get("/api/responses", params=query).json()
     assert (newest["last_id"], newest["has_more"]) == (forks[1]["id"], True)
     tree = client.get(f"/api/responses/{forks[0]['id']}/chain").json()["data"]
     assert [(node["id"], node["parent"]) for node in tree] == [

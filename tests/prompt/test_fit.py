@@ -54,6 +54,12 @@ def test_the_history_comes_before_the_input():
     assert text.index("I am Bo") < text.index("Hi Bo") < text.index("and me?")
 
 
+def test_input_without_a_message_is_refused():
+    with pytest.raises(RequestError, match="nothing to answer") as caught:
+        build(Ask(input=[]), ToyTokenizer(), context_window=99)
+    assert (caught.value.code, caught.value.param) == ("missing_required_parameter", "input")
+
+
 def test_too_long_a_prompt_is_refused_with_the_counts():
     whole = len(made(9999)[0].ids)
     with pytest.raises(PromptTooLong, match=f"{whole} tokens.* {whole} tokens") as caught:

@@ -5,8 +5,9 @@ import json
 import pytest
 
 from mlx_responses.errors import RequestError
-from mlx_responses.wire.codec import MAX_DEPTH, decode_request
+from mlx_responses.wire.codec import MAX_DEPTH, decode_body, decode_request
 from mlx_responses.wire.prepare import METADATA_KEY, METADATA_PAIRS, METADATA_VALUE
+from mlx_responses.wire.request import CountTokens
 
 CALL = {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"}
 OUTPUT = {"type": "function_call_output", "call_id": "c", "output": "1"}
@@ -265,6 +266,16 @@ def test_what_this_server_does_not_do_is_refused_by_name(field, value):
 def test_fields_that_exclude_each_other_are_refused(fields, param):
     body = {"model": "m", "input": "x", **fields}
     assert refusal(body) == ("mutually_exclusive_parameters", param)
+
+
+def test_a_count_goes_on_from_one_thing():
+    both = {"model": "m", "previous_response_id": "resp_1", "conversation": "conv_1"}
+    with pytest.raises(RequestError) as caught:
+        decode_body(json.dumps(both).encode(), CountTokens)
+    assert (caught.value.code, caught.value.param) == (
+        "mutually_exclusive_parameters",
+        "conversation",
+    )
 
 
 def test_a_background_response_must_be_stored():
