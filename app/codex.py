@@ -45,6 +45,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     default_reasoning_level: str | msgspec.UnsetType = msgspec.UNSET
     base_instructions: str = INSTRUCTIONS
     shell_type: str = "unified_exec"
+    apply_patch_tool_type: str = "freeform"
     visibility: str = "list"
     supported_in_api: bool = True
     priority: Annotated[int, Meta(ge=0)] = 1

@@ -58,6 +58,7 @@ def test_codex_finds_every_field_that_it_needs(server):
         "base_instructions",
     }
     assert needed <= listed["models"][0].keys()
+    assert listed["models"][0]["apply_patch_tool_type"] == "freeform"
     assert listed["models"][0]["truncation_policy"] == {"mode": "tokens", "limit": 10000}
     assert "context_window" not in listed["models"][1], "nothing is guessed"
 
