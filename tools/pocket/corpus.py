@@ -8,7 +8,7 @@ from collections.abc import Callable
 from tools.pocket import corpus_talk as talk
 from tools.pocket.chat import Chat, Message
 from tools.pocket.corpus_copy import echo, sums, to_json
-from tools.pocket.corpus_memory import absent, memories
+from tools.pocket.corpus_memory import about_others, absent, memories
 from tools.pocket.corpus_system import PERSONA_JOBS, system
 from tools.pocket.corpus_tools import (
     in_sequence,
@@ -35,15 +35,16 @@ def no_tool(w: Words) -> Chat:
 
 # Weights are shares of documents; tools and memory first, because tests and demos lean on them.
 SKILLS: dict[str, tuple[Make, float]] = {
-    "greeting": (talk.greeting, 6), "identity": (talk.identity, 5), "fact": (talk.fact, 7),
-    "count": (talk.count, 6),
-    "story": (talk.story, 4), "unknown": (talk.unknown, 6), "sum": (sums, 8), "echo": (echo, 9),
-    "json": (to_json, 12),
-    "memory": (memories, 14), "absent": (absent, 5), "system": (system, 11),
-    "tool call": (tool_call, 13),
-    "tool parallel": (parallel, 8), "tool result": (tool_result, 8),
-    "parallel result": (parallel_result, 3),
-    "tool sequence": (in_sequence, 2), "tool missing": (missing, 2), "no tool needed": (no_tool, 5),
+    "greeting": (talk.greeting, 6), "identity": (talk.identity, 4), "fact": (talk.fact, 4),
+    "count": (talk.count, 5),
+    "story": (talk.story, 2), "unknown": (talk.unknown, 7), "sum": (sums, 18), "echo": (echo, 7),
+    "json": (to_json, 19),
+    "memory": (memories, 11), "people": (about_others, 2), "absent": (absent, 7),
+    "system": (system, 11),
+    "tool call": (tool_call, 11),
+    "tool parallel": (parallel, 10), "tool result": (tool_result, 7),
+    "parallel result": (parallel_result, 5),
+    "tool sequence": (in_sequence, 5), "tool missing": (missing, 8), "no tool needed": (no_tool, 4),
 }  # fmt: skip
 # Copying first: the bootcamp's share that is not random ids.
 BOOTCAMP = {
@@ -64,7 +65,7 @@ _FILLERS: list[Make] = [
     echo,
     talk.identity,
 ]
-THINKING_SHARE = 0.36
+THINKING_SHARE = 0.45
 LONG_SHARE = 0.06
 
 _SYSTEMS = ["You are a helpful assistant.", "You are a helpful assistant",
@@ -121,7 +122,7 @@ def _add_system(w: Words, chat: Chat) -> None:
 
 
 def _filler(w: Words, chat: Chat) -> list[Message]:
-    same = chat.skill in _SHORT and w.chance(0.6)
+    same = chat.skill in _SHORT and w.chance(0.9 if chat.skill == "sum" else 0.6)
     return (SKILLS[chat.skill][0] if same else w.choice(_FILLERS))(w).messages
 
 
@@ -129,12 +130,12 @@ def _add_turns(w: Words, chat: Chat) -> None:
     """Unrelated exchanges before the question; in memory chats also between telling and asking."""
     if chat.skill == "system" or (chat.alone and w.chance(0.8)):
         return
-    if not w.chance(0.65 if chat.skill in _SHORT else 0.3 if not chat.tools else 0.12):
+    if not w.chance(0.7 if chat.skill in _SHORT else 0.3 if not chat.tools else 0.12):
         return
     own_turns = [i for i, m in enumerate(chat.messages[:-1]) if m["role"] == "user"]
     for _ in range(w.choice([1, 1, 2, 2, 3, 4, 5])):
         at = own_turns[0]
-        if chat.skill in ("memory", "absent") or (len(own_turns) > 1 and not chat.tools):
+        if chat.skill in ("memory", "people", "absent") or (len(own_turns) > 1 and not chat.tools):
             at = w.choice(own_turns[1:] + own_turns[-1:])
         filler = _filler(w, chat)
         chat.messages[at:at] = filler

@@ -242,11 +242,9 @@ def to_json(w: Words) -> Chat:
 
 
 def sums(w: Words) -> Chat:
-    """a + b and a - b with numbers up to 20. All pairs are trained; only wordings are held out."""
+    """a + b and a - b with numbers up to 10. All pairs are trained; only wordings are held out."""
     plus = w.chance(0.62)
-    a, b = w.number(0, 20), w.number(0, 20)
-    if w.chance(0.45):
-        a, b = w.number(0, 10), w.number(0, 10)
+    a, b = w.number(0, 10), w.number(0, 10)
     if not plus and a < b:
         a, b = b, a
     sign, word, result = ("+", "plus", a + b) if plus else ("-", "minus", a - b)

@@ -195,10 +195,10 @@ def about_others(w: Words) -> Chat:
             "memory", [user(f"{told} {ask}"), assistant(reply)], f"The user told me: {value}."
         )
     messages = [user(told), assistant("I will remember that."), user(ask), assistant(reply)]
-    return Chat("memory", messages, f"The user told me: {value}.")
+    return Chat("people", messages, f"The user told me: {value}.")
 
 
 def memories(w: Words) -> Chat:
-    """Any of the above, in their shares."""
-    make = w.rng.choices([memory, told_now, changed, about_others], [60, 22, 8, 10])[0]
+    """What the user says about themselves, in all its forms."""
+    make = w.rng.choices([memory, told_now, changed], [54, 22, 8])[0]
     return make(w)

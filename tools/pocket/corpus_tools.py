@@ -211,14 +211,16 @@ def parallel_result(w: Words) -> Chat:
 
 
 def in_sequence(w: Words) -> Chat:
-    """First one tool, then the next; the second call comes after the first result."""
+    """First one tool, then the next after its result; the answer is made of the last result."""
     tools = _tools(w, w.choice([2, 2, 3]))
     first = _one(w, tools[:1])
     second = _one(w, tools[1:2])
     ask = f"First: {first[0]} Then: {second[0]}"
     (one,), (two,) = first[1], second[1]
     calls = [call(t.name, _arguments(t, v)) for t, v in (one, two)]
-    results, said = _results(w, [one, two])
+    pairs = [result(w, tool, values) for tool, values in (one, two)]
+    results = [{"role": "tool", "content": text} for text, _ in pairs]
+    said = [text for _, text in pairs]
     thinking = w.chance(0.35)
     notes = [f"I call {one[0].name}.", f"Now I call {two[0].name}."] if thinking else ["", ""]
     messages = [
@@ -229,7 +231,7 @@ def in_sequence(w: Words) -> Chat:
     ]
     note = f"Now I call {two[0].name}."
     if w.chance(0.6):
-        messages += [results[1], assistant(said)]
+        messages += [results[1], assistant(said[1])]
         note = "I have the result."
     return Chat(
         "tool sequence",

@@ -1,6 +1,6 @@
 """Measures the shipped folder through mlx-lm: greedy, float32, held-out slots; writes EVAL.md.
 
-python -m tools.pocket.evaluate --model mlx_responses/pocket --per-mode 100 --write
+python -m tools.pocket.evaluate --model mlx_responses/pocket --write
 """
 
 from __future__ import annotations
@@ -210,11 +210,11 @@ def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", type=Path, default=Path("mlx_responses/pocket"))
-    parser.add_argument("--per-mode", type=int, default=100)
+    parser.add_argument("--per-mode", type=int, default=60)
     parser.add_argument(
-        "--long", type=int, default=10, help="probes per length and mode for the long-context table"
+        "--long", type=int, default=12, help="probes per length and mode for the long-context table"
     )
-    parser.add_argument("--seed", default="test 1")
+    parser.add_argument("--seed", default="final 1")
     parser.add_argument(
         "--failures", type=Path, help="write wrong answers here, a JSON object a line"
     )

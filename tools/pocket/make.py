@@ -52,7 +52,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=0.0)
     parser.add_argument("--tokens", type=int, default=0)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--per-mode", type=int, default=100)
+    parser.add_argument("--per-mode", type=int, default=60)
     parser.add_argument("--mlx-python", default=sys.executable)
     args = parser.parse_args()
     prepare(args.run)
