@@ -3,7 +3,8 @@ PY := .venv/bin/python
 READY := .venv/.ready
 POCKET := .venv/.ready-pocket
 ARGS :=
-BENCHES = $(patsubst bench/%.py,%,$(shell grep -l '^if __name__' bench/*.py))
+# All but `schemas`, which wants a folder of them: python -m bench.schemas FOLDER
+BENCHES = $(filter-out schemas,$(patsubst bench/%.py,%,$(shell grep -l '^if __name__' bench/*.py)))
 
 .PHONY: setup run test check fmt bench traces docs pocket
 

@@ -15,7 +15,7 @@ VERBS = ["setup", "run", "test", "check", "fmt", "bench", "traces", "docs", "poc
 @pytest.mark.parametrize("verb", VERBS)
 def test_a_verb_is_there_and_sets_up_first(verb):
     done = subprocess.run(
-        ["make", "--dry-run", "--always-make", verb],
+        ["make", "--no-print-directory", "--dry-run", "--always-make", verb],
         cwd=ROOT,
         capture_output=True,
         text=True,
