@@ -187,7 +187,7 @@ Model file sha256 `{digest}`, trained for {made["step"]} steps on
 Measured {datetime.date.today()} with seed `{args.seed}` in {minutes:.0f} minutes by
 `{command}`.
 
-Greedy, float32, mlx-lm's batch generation on the files in this folder. Names, cities, tool names,
+Greedy, float32, mlx-lm's batch generation on the shipped files. Names, cities, tool names,
 made-up words and wordings are those training never drew (`crc32(slot) % 10 == 0`). An answer is
 right only if it is exactly the expected text, ended by itself, and thought in thinking mode only;
 a story has to keep its hero and name and end as a sentence. Sums are trained for all pairs, so
@@ -218,12 +218,12 @@ def main() -> None:
     parser.add_argument(
         "--failures", type=Path, help="write wrong answers here, a JSON object a line"
     )
-    parser.add_argument("--write", action="store_true", help="write EVAL.md into the model folder")
+    parser.add_argument("--write", action="store_true", help="write EVAL.md beside this file")
     args = parser.parse_args()
     text = report(Judge(args.model), args)
     sys.stdout.write(text)
     if args.write:
-        (args.model / "EVAL.md").write_text(text)
+        (Path(__file__).parent / "EVAL.md").write_text(text)
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ def weights(state: dict[str, Any], average: bool) -> dict[str, torch.Tensor]:
 
 
 def export(run: Path, to: Path, average: bool = False) -> None:
-    """Write the model folder; the card and EVAL.md in it stay as they are."""
+    """Write the model folder; the card in it stays as it is."""
     state = torch.load(run / "checkpoint.pt", weights_only=True)
     tokenizer = Tokenizer.from_file(str(run / "tokenizer.json"))
     to.mkdir(parents=True, exist_ok=True)
