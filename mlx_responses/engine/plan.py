@@ -28,8 +28,8 @@ class Plan:
         self._scored = any(count is not None for count in wanted)
         self._top = max((count or 0 for count in wanted), default=0)
         self._argmax_only = all(is_greedy(s) and is_plain(s) for s in samplings)
-        on_device = rows[0].on_device or (self._argmax_only and not self.guided)
-        self._xp: Any = mx if on_device else np
+        # On the CPU a step built ahead only takes the cores from whoever sends the last one.
+        self._xp: Any = mx if rows[0].on_device else np
         self.pipelined = self._xp is mx and not self.guided
         self._edits = Edits(self._xp, samplings, vocab_size)
         self._edits.recount(tokens, [len(row.job.prompt) for row in rows])
