@@ -12,8 +12,20 @@ from mlx_responses.record import EventLog
 from mlx_responses.running import encoded
 from mlx_responses.store import Store, StoredTurn
 from mlx_responses.wire import codec
+from mlx_responses.wire.response import Response
 from tests.worlds import SEAL
 from tools import traces
+
+
+def queued(response: Response) -> StoredTurn:
+    return StoredTurn(
+        id="resp_0",
+        status="queued",
+        model="pocket",
+        created_at=0,
+        response=codec.encode(response),
+        background=True,
+    )
 
 
 @pytest.mark.parametrize("name", traces.names())
@@ -26,15 +38,7 @@ def test_a_trace_is_taken_up_from_any_event_as_it_went_out(
     batches = [events[at : at + together] for at in range(0, len(events), together)]
 
     async def story(archive: Archive) -> None:
-        kept = StoredTurn(
-            id="resp_0",
-            status="queued",
-            model="pocket",
-            created_at=0,
-            response=codec.encode(last),
-            background=True,
-        )
-        await archive.keep(kept)
+        await archive.keep(queued(last))
         log = EventLog(archive.store, "resp_0", 0)
         for batch in batches[:-1]:
             log.add(encoded(batch))
@@ -54,15 +58,7 @@ def test_events_that_an_earlier_process_kept_are_not_kept_twice(tmp_path: Path) 
     events, last = traces.replay(traces.read("background"))
 
     async def story(archive: Archive) -> None:
-        kept = StoredTurn(
-            id="resp_0",
-            status="queued",
-            model="pocket",
-            created_at=0,
-            response=codec.encode(last),
-            background=True,
-        )
-        await archive.keep(kept)
+        await archive.keep(queued(last))
         before = EventLog(archive.store, "resp_0", 0)
         await asyncio.wrap_future(
             archive.store.append_events("resp_0", await before.closing(encoded(events[:2])))
