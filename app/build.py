@@ -4,7 +4,7 @@ from litestar import Litestar
 
 from mlx_responses.live import Live
 
-from . import conversations, extensions, failures, meta, request_id, responses, stored
+from . import chat, conversations, extensions, failures, meta, request_id, responses, stored
 from .ignored import Ignored
 from .settings import Settings
 from .websocket import Sockets
@@ -16,6 +16,7 @@ def build_app(live: Live, settings: Settings, sockets: Sockets) -> Litestar:
     return Litestar(
         route_handlers=[
             *responses.routes(live, named),
+            *chat.routes(live, named),
             *stored.routes(live, named),
             *conversations.routes(live, named),
             *extensions.routes(live),

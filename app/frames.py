@@ -5,7 +5,7 @@ unless it is a background turn: nobody has to wait for that, so it is answered a
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Iterable
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from functools import cache
 from typing import Any
 
@@ -14,6 +14,7 @@ from litestar.types import Receive, Scope, Send
 
 from mlx_responses.running import Running, Sent
 from mlx_responses.wire import codec
+from mlx_responses.wire.response import Response
 
 DONE = b"data: [DONE]\n\n"
 EVENT_STREAM = [
@@ -33,24 +34,29 @@ def _head(event_type: str) -> bytes:
     return b"event: %b\ndata: " % event_type.encode()
 
 
-async def _pump(events: AsyncIterator[list[Sent]], send: Send) -> None:
+Frame = Callable[[Iterable[Sent]], bytes]
+Show = Callable[[Response], bytes]
+
+
+async def _pump(events: AsyncIterator[list[Sent]], send: Send, frame: Frame = frames) -> None:
     # Whatever is ready goes out in one write: under load a write carries many events.
     async for batch in events:
-        await send({"type": "http.response.body", "body": frames(batch), "more_body": True})
+        await send({"type": "http.response.body", "body": frame(batch), "more_body": True})
     await send({"type": "http.response.body", "body": DONE, "more_body": False})
 
 
 class EventStream:
-    """An ASGI answer: every event of a turn as it comes, then `[DONE]`."""
+    """An ASGI answer: every event of a turn as it comes, then `[DONE]`. `frame` writes events."""
 
-    def __init__(self, running: Running, headers: dict[str, str]) -> None:
+    def __init__(self, running: Running, headers: dict[str, str], frame: Frame = frames) -> None:
         self._running = running
         self._headers = headers
+        self._frame = frame
 
     async def __call__(self, _: Scope, receive: Receive, send: Send) -> None:
         head = [*EVENT_STREAM, *((k.encode(), v.encode()) for k, v in self._headers.items())]
         await send({"type": "http.response.start", "status": 200, "headers": head})
-        await _unless_gone(receive, self._running, _pump(self._running.events(), send))
+        await _unless_gone(receive, self._running, _pump(self._running.events(), send, self._frame))
 
 
 class Replay:
@@ -68,11 +74,17 @@ class Replay:
 
 
 class Snapshot:
-    """An ASGI answer: the response object after its terminal event, or now if in background."""
+    """An ASGI answer: the response object after its terminal event, or now if in background.
 
-    def __init__(self, running: Running, headers: dict[str, str]) -> None:
+    `show` makes the body of it; a `Failure` that it raises is the answer instead.
+    """
+
+    def __init__(
+        self, running: Running, headers: dict[str, str], show: Show = codec.encode
+    ) -> None:
         self._running = running
         self._headers = headers
+        self._show = show
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await _unless_gone(receive, self._running, self._answer(scope, receive, send))
@@ -80,7 +92,7 @@ class Snapshot:
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         running = self._running
         response = running.snapshot() if running.background else await running.final()
-        answer = ASGIResponse(body=codec.encode(response), headers=self._headers)
+        answer = ASGIResponse(body=self._show(response), headers=self._headers)
         await answer(scope, receive, send)
 
 

@@ -6,15 +6,17 @@ import sys
 
 import pytest
 
-from tools.docs import README, written
+from tools.docs import PAGES, README, written
 
 TEXT = README.read_text("utf-8")
 EXAMPLES = re.findall(r"<!-- run -->\n```(sh|python)\n(.*?)```", TEXT, re.DOTALL)
 ADDRESS = "http://127.0.0.1:8642"
 
 
-def test_the_tables_are_those_of_the_code():
-    assert written(TEXT) == TEXT, "run 'make docs'"
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_tables_are_those_of_the_code(page):
+    text = page.read_text("utf-8")
+    assert written(text) == text, "run 'make docs'"
 
 
 def test_there_are_examples_of_both_kinds():

@@ -1,19 +1,23 @@
-"""Write the generated tables into README.md: between its `<!-- table: NAME -->` and `<!-- end -->`.
+"""Write the generated tables of README.md and docs/, between `<!-- table: NAME -->` and an end.
+
 
 python -m tools.docs
 """
 
 import re
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import get_args
 
 from mlx_responses import errors
 from mlx_responses.app.settings import setting_rows
 from mlx_responses.wire.events import Event
-from mlx_responses.wire.parameters import parameter_table
+from mlx_responses.wire.parameters import Parameter, chat_parameter_table, parameter_table
 
-README = Path(__file__).parent.parent / "README.md"
+ROOT = Path(__file__).parent.parent
+README = ROOT / "README.md"
+PAGES = (README, *sorted((ROOT / "docs").glob("*.md")))
 TABLE = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -35,12 +39,12 @@ def settings() -> str:
     return table(["flag", "environment variable", "default", "meaning"], rows)
 
 
-def parameters() -> str:
+def parameters(listed: Callable[[], list[Parameter]] = parameter_table) -> str:
     """Every request parameter and what becomes of it."""
     words = {"socket": "honoured on a WebSocket, refused over HTTP"}
     rows = (
         (f"`{row.name}`", row.type, words.get(row.treatment, row.treatment), row.note)
-        for row in parameter_table()
+        for row in listed()
     )
     return table(["parameter", "type", "treatment", "note"], rows)
 
@@ -82,6 +86,7 @@ def doc(kind: type) -> str:
 TABLES: dict[str, Callable[[], str]] = {
     "settings": settings,
     "parameters": parameters,
+    "chat": partial(parameters, chat_parameter_table),
     "events": events,
     "errors": failures,
 }
@@ -93,4 +98,5 @@ def written(text: str) -> str:
 
 
 if __name__ == "__main__":
-    README.write_text(written(README.read_text("utf-8")), "utf-8")
+    for page in PAGES:
+        page.write_text(written(page.read_text("utf-8")), "utf-8")

@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 import msgspec
 
 from mlx_responses.errors import RequestError
-from mlx_responses.wire.parameters import ON_SOCKET, REFUSED, Parameter
+from mlx_responses.wire.chat import CreateChat
+from mlx_responses.wire.parameters import ON_SOCKET, REFUSED, REFUSED_IN_CHAT, Parameter
 from mlx_responses.wire.prepare import Json, prepare
 from mlx_responses.wire.refusals import explain, refuse
 from mlx_responses.wire.request import CompactContext, CountTokens, CreateResponse
@@ -43,6 +44,8 @@ def decode_body(body: bytes, kind: type[T]) -> tuple[T, tuple[str, ...]]:
     """As `decode_request`, for the body of another request."""
     value, ignored = _decode(_parse(body), kind)
     match value:
+        case CreateChat():
+            _refuse(value, REFUSED_IN_CHAT)
         case CountTokens():
             _check_context(value)
         case CompactContext(input="" | [], previous_response_id=None):
@@ -110,7 +113,7 @@ def _unknown(raw: Any, value: Any, path: str) -> Iterator[str]:
             yield from _unknown(child, part, f"{path}[{index}]")
 
 
-def _refuse(request: CreateResponse, parameters: tuple[Parameter, ...]) -> None:
+def _refuse(request: msgspec.Struct, parameters: tuple[Parameter, ...]) -> None:
     for one in parameters:
         if one.is_asked(request):
             message = f"Unsupported parameter: '{one.name}' ({one.note})."

@@ -1,10 +1,11 @@
-"""The table of create's parameters, read off the Struct: for README, and for the refusals."""
+"""The tables of create's parameters, read off the Structs: for documents, and for the refusals."""
 
 from typing import Any
 
 import msgspec
 from msgspec import inspect
 
+from mlx_responses.wire.chat import CreateChat
 from mlx_responses.wire.request import CreateResponse
 
 EXACT_INTEGERS = 2**53
@@ -27,7 +28,7 @@ class Parameter(msgspec.Struct, frozen=True, kw_only=True):
     code: str | None = None
     neutral: tuple[Any, ...] = ()
 
-    def is_asked(self, request: CreateResponse) -> bool:
+    def is_asked(self, request: msgspec.Struct) -> bool:
         """Whether the request wants what the parameter does."""
         value: Any = request
         for step in self.name.split("."):
@@ -36,8 +37,13 @@ class Parameter(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def parameter_table() -> list[Parameter]:
-    """Every parameter, in the Struct's order."""
+    """Every parameter of a response, in the Struct's order."""
     return list(_TABLE)
+
+
+def chat_parameter_table() -> list[Parameter]:
+    """Every parameter of a chat completion, in the Struct's order."""
+    return list(_CHAT_TABLE)
 
 
 def _rows(struct: inspect.Type, prefix: str = "") -> list[Parameter]:
@@ -100,7 +106,10 @@ def _most(length: int | None, of: str) -> str:
 
 
 _TABLE = _rows(inspect.type_info(CreateResponse))
+_CHAT_TABLE = _rows(inspect.type_info(CreateChat))
 REFUSED = tuple(row for row in _TABLE if row.treatment == "refused")
 """What is refused by name as soon as it is decoded."""
 ON_SOCKET = tuple(row for row in _TABLE if row.treatment == "socket")
 """What has a meaning on a WebSocket only."""
+REFUSED_IN_CHAT = tuple(row for row in _CHAT_TABLE if row.treatment == "refused")
+"""The same for chat completions."""

@@ -89,16 +89,42 @@ def _tool(value: Any, path: str) -> Any:
     if kind is None:
         raise refuse(f"{path}.type", "missing_required_parameter")
     if not isinstance(kind, str) or kind in TOOL_TYPES:
-        return _said(_flat(value, "function"))
+        tool = _said(_flat(value))
+        if "format" in tool:
+            tool["format"] = _flat(tool["format"])
+        return tool
     return {"type": "hosted", "raw": value}
 
 
-def _flat(value: Any, inner: str) -> Any:
+def _flat(value: Any, _: str = "") -> Any:
     """The chat-style `{"type": T, T: {...}}` as `{"type": T, ...}`."""
-    if isinstance(value, dict) and isinstance(value.get(inner), dict):
+    inner = value.get("type") if isinstance(value, dict) else None
+    if isinstance(inner, str) and isinstance(value.get(inner), dict):
         outer = {name: field for name, field in value.items() if name != inner}
         return {**outer, **value[inner]}
     return value
+
+
+def _choice(value: Any, _: str) -> Any:
+    choice = _flat(value)
+    if isinstance(choice, dict) and isinstance(choice.get("tools"), list):
+        return {**choice, "tools": [_flat(tool) for tool in choice["tools"]]}
+    return choice
+
+
+def _messages(value: Any, _: str) -> Any:
+    """Chat messages without nulls, wherever a client may leave out."""
+    if not isinstance(value, list):
+        return value
+    return [_message(message) if isinstance(message, dict) else message for message in value]
+
+
+def _message(value: Json) -> Json:
+    message = _said(value)
+    for name in ("content", "tool_calls"):
+        if isinstance(message.get(name), list):
+            message[name] = [_said(one) if isinstance(one, dict) else one for one in message[name]]
+    return message
 
 
 def _stop(value: Any, _: str) -> Any:
@@ -144,8 +170,9 @@ FORMS: dict[str, Callable[[Any, str], Any]] = {
     "input": _items,
     "items": _items,
     "tools": _tools,
-    "tool_choice": lambda value, _: _flat(value, "function"),
-    "response_format": lambda value, _: _flat(value, "json_schema"),
+    "tool_choice": _choice,
+    "response_format": _flat,
+    "messages": _messages,
     "stop": _stop,
     "logit_bias": _logit_bias,
     "metadata": _metadata,
