@@ -1,65 +1,78 @@
-"""The command line: `mlx-responses serve`, also as `python -m app`.
+"""The command line: `mlx-responses VERB`, also as `python -m app`. A verb is a file of `cli/`.
 
-Imports nothing heavy, so that --help is quick.
+Imports nothing heavy, so that --help is quick; the verb that is called is imported when it is.
 """
 
 import argparse
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 
 from mlx_responses import __version__
 from mlx_responses.errors import Failure
 
-from .settings import SettingsError, add_flags, read_settings
+from .cli.terminal import Terminal
+from .settings import SettingsError
 
-EXIT_CANNOT_START = 1
+EXIT_FAILED = 1
 EXIT_BAD_SETTING = 2
 EXIT_INTERRUPTED = 130
 """128 and the number of SIGINT, as shells have it."""
 
+EXIT_UNREAD = 141
+"""128 and the number of SIGPIPE."""
+
+VERBS = {
+    "serve": "start the server",
+    "connect": "point an agent at the server, or print what an SDK needs",
+    "disconnect": "take back what `connect` wrote",
+}
+"""Each with its line in --help."""
+
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command; the exit code. A refusal to start is one line on stderr, no stack trace."""
-    arguments = vars(build_parser().parse_args(argv))
-    arguments.pop("command")
+    """Run a verb; the exit code. A refusal is one line on stderr, no stack trace."""
+    given = list(sys.argv[1:] if argv is None else argv)
+    verb = _chosen(given)
+    # A verb brings in what it needs, MLX and the web server among it; --help must not wait.
+    module = importlib.import_module(f".cli.{verb}", __package__)
+    parser = argparse.ArgumentParser(
+        prog=f"mlx-responses {verb}", description=module.DESCRIPTION, allow_abbrev=False
+    )
+    module.add_arguments(parser)
+    terminal = Terminal()
     try:
-        settings = read_settings(arguments)
-        # MLX and the web server take a second to import; --help must not wait for them.
-        server = importlib.import_module(".serve", __package__)
-        server.run(settings, _say)
+        code: int = module.run(parser.parse_args(given[1:]), terminal)
     except SettingsError as error:
-        return _refuse(error, EXIT_BAD_SETTING)
+        return _refuse(terminal, error, EXIT_BAD_SETTING)
     except Failure as error:
-        return _refuse(error, EXIT_CANNOT_START)
+        return _refuse(terminal, error, EXIT_FAILED)
+    except BrokenPipeError:  # whoever read our answer has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_UNREAD
     except KeyboardInterrupt:  # Ctrl-C before the server listens for signals
         return EXIT_INTERRUPTED
-    return 0
+    return code
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """The parser; its flags come from `Settings`."""
+def _chosen(given: list[str]) -> str:
+    """The verb; help and version are answered here."""
     parser = argparse.ArgumentParser(
-        prog="mlx-responses", description="A local server for the OpenAI Responses API on MLX."
+        prog="mlx-responses",
+        description="A local server for the OpenAI Responses API on MLX.",
+        epilog="mlx-responses VERB --help tells more of one.",
     )
     parser.add_argument("--version", action="version", version=f"mlx-responses {__version__}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    serve = commands.add_parser(
-        "serve",
-        help="start the server",
-        description="Start the server. Each flag has an environment variable; a flag wins.",
-        allow_abbrev=False,
-    )
-    add_flags(serve)
-    return parser
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    for name, told in VERBS.items():
+        verbs.add_parser(name, help=told, add_help=False)
+    verb: str = parser.parse_known_args(given)[0].verb
+    return verb
 
 
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
-
-
-def _refuse(error: Exception, code: int) -> int:
-    _say(f"mlx-responses: {error}")
+def _refuse(terminal: Terminal, error: Exception, code: int) -> int:
+    terminal.say(f"mlx-responses: {error}")
     return code
 
 

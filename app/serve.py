@@ -18,15 +18,15 @@ import uvloop
 
 from mlx_responses import __version__
 from mlx_responses.archive import Archive
-from mlx_responses.catalog import PACKAGED_CATALOG, Catalog, read_catalog
-from mlx_responses.errors import Failure, ModelNotFound, RequestError
+from mlx_responses.errors import Failure
 from mlx_responses.limits import LiveLimits
 from mlx_responses.live import Live, mint
 from mlx_responses.seal import Seal, read_key
 from mlx_responses.store import Store
 
 from .build import build_app
-from .settings import CONFIG_DIR, Settings, SettingsError
+from .catalog import open_catalog
+from .settings import Settings, SettingsError
 from .upgrade import HttpProtocol
 from .websocket import Sockets
 
@@ -207,27 +207,6 @@ async def _unless_stopped(stop: asyncio.Event, opening: Awaitable[None]) -> bool
         return False
     working.result()
     return True
-
-
-def open_catalog(settings: Settings) -> Catalog:
-    """The first of `--models`, the user's models.toml, the packaged one; has `settings.model`.
-
-    Raises `SettingsError`: a wrong name is said before the socket and the engine exist.
-    """
-    own = CONFIG_DIR / "models.toml"
-    path = settings.models or (own if own.is_file() else PACKAGED_CATALOG)
-    try:
-        catalog = read_catalog(path)
-        catalog.resolve(settings.model)
-    except RequestError as error:
-        raise SettingsError(
-            f"models: {error.message}. Mend that file, or name another with --models."
-        ) from error
-    except ModelNotFound as error:
-        raise SettingsError(
-            f"model: {error.message} Choose one with --model, or add it to {path}."
-        ) from error
-    return catalog
 
 
 def bind(settings: Settings) -> socket.socket:

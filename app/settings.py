@@ -95,6 +95,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return self.data_dir or DATA_DIR
 
 
+def environment() -> Mapping[str, str]:
+    """The process's variables, for what is not a setting: where other programs keep their files."""
+    return os.environ
+
+
 class SettingRow(msgspec.Struct, frozen=True):
     """One setting as documentation shows it."""
 

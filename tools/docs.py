@@ -1,6 +1,4 @@
 """Write the generated tables of README.md and docs/, between `<!-- table: NAME -->` and an end.
-
-
 python -m tools.docs
 """
 

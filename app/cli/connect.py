@@ -1,0 +1,67 @@
+"""`mlx-responses connect NAME`: point an agent at this server, or print what an SDK needs."""
+
+import argparse
+from pathlib import Path
+
+from mlx_responses.errors import Failure
+
+from ..catalog import open_catalog
+from ..connect import AGENTS, SNIPPETS, Ledger, Place, diffs
+from ..settings import environment, read_settings
+from .terminal import Terminal
+
+DESCRIPTION = (
+    "Point an agent at this server: shows what would be written, asks, and keeps a backup that "
+    "`disconnect NAME` puts back. For SDKs, and agents that take variables, it prints a program."
+)
+
+LEDGER = "connected.json"
+"""In the data folder: what was written where, for `disconnect`."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The agent, and what it is told."""
+    names = ", ".join([*AGENTS, *SNIPPETS])
+    parser.add_argument("name", choices=[*AGENTS, *SNIPPETS], metavar="NAME", help=names)
+    parser.add_argument("--url", help="the server's address, where it is not the local one")
+    parser.add_argument("--model", help="the model to ask for; default: the one `serve` loads")
+    parser.add_argument("--key", help="the API key to send, where the server wants one")
+    parser.add_argument("--print", action="store_true", help="show the diff, write nothing")
+    parser.add_argument("--yes", action="store_true", help="write without asking")
+
+
+def run(arguments: argparse.Namespace, terminal: Terminal) -> int:
+    """Write or print. Raises a `Failure` for what cannot be read, written or found."""
+    place = _place(arguments)
+    if arguments.name in SNIPPETS:
+        terminal.put(SNIPPETS[arguments.name](place).rstrip())
+        return 0
+    agent = AGENTS[arguments.name]
+    edits = agent.edits(place)
+    shown = "".join(diffs(edits))
+    terminal.put(shown.rstrip() if shown else f"{arguments.name} is connected as it should be.")
+    if arguments.print or not shown:
+        return 0
+    if not arguments.yes and not terminal.ask("Write this?"):
+        terminal.say("Nothing was written.")
+        return 1
+    Ledger(read_settings({}).data_folder / LEDGER).write(arguments.name, edits)
+    terminal.say(f"Connected. Now: {agent.next_step(place)}")
+    return 0
+
+
+def _place(arguments: argparse.Namespace) -> Place:
+    settings = read_settings({})
+    host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host
+    url = (arguments.url or f"http://{host}:{settings.port}").rstrip("/").removesuffix("/v1")
+    if not url.startswith(("http://", "https://")):
+        raise Failure(f"--url must begin with http:// or https://, not {url!r}.")
+    model = arguments.model or settings.model
+    return Place(
+        url=f"{url}/v1",
+        model=model,
+        spec=open_catalog(settings).resolve(model),
+        key=arguments.key,
+        home=Path.home(),
+        known=environment(),
+    )
