@@ -17,8 +17,8 @@ from mlx_lm.generate import (
     StopSequences,
 )
 
-from mlx_responses.engine import masks
 from mlx_responses.engine.attempt import Fault, attempt
+from mlx_responses.engine.constraint import Constraint
 from mlx_responses.engine.job import Logprob
 from mlx_responses.engine.plan import Plan
 from mlx_responses.engine.row import Row
@@ -83,7 +83,7 @@ class Decoding(GenerationBatch):  # type: ignore[misc]  # mlx-lm is untyped
         self._look_ahead(plan, logits)
         tokens: list[int] = inputs.tolist()
         self._note(tokens)
-        self._ask_guides(plan, tokens, logits.shape[-1])
+        self._ask_guides(plan, tokens)
         return tokens, scores
 
     def _start(self, inputs: Any) -> tuple[list[int], list[Any]]:
@@ -92,7 +92,7 @@ class Decoding(GenerationBatch):  # type: ignore[misc]  # mlx-lm is untyped
         logits = self._launch(inputs)
         self._note(tokens)
         plan = self._plan_of_rows(logits.shape[-1])
-        self._ask_guides(plan, None, logits.shape[-1])
+        self._ask_guides(plan, None)
         self._look_ahead(plan, logits)
         return tokens, [None] * len(tokens)
 
@@ -120,22 +120,25 @@ class Decoding(GenerationBatch):  # type: ignore[misc]  # mlx-lm is untyped
             self._plan = Plan(self.samplers, self.tokens, vocab_size)
         return self._plan
 
-    def _ask_guides(self, plan: Plan, tokens: list[int] | None, vocab_size: int) -> None:
+    def _ask_guides(self, plan: Plan, tokens: list[int] | None) -> None:
         """While the model computes: what may each guided row say next? A fault is its own."""
         if not plan.guided:
             return
         for place, row in enumerate(plan.rows):
-            guide = row.job.guide
             said = tokens[place] if tokens is not None else None
-            if guide is None or row.fault is not None:
+            if row.constraint is None or row.fault is not None:
                 continue
             if said is not None and row.ends_with(said):
                 continue
-            mask = attempt(partial(masks.next_mask, guide, said, vocab_size), "masking")
-            if isinstance(mask, Fault):
-                row.fault, row.allowed = mask.reason, None
-            else:
-                row.allowed = mask
+            asked = attempt(partial(_ask, row.constraint, said), "masking")
+            if isinstance(asked, Fault):
+                row.fault = asked.reason
+
+
+def _ask(constraint: Constraint, said: int | None) -> None:
+    if said is not None:
+        constraint.hear(said)
+    constraint.ask()
 
 
 class Prefill(PromptProcessingBatch):  # type: ignore[misc]  # mlx-lm is untyped

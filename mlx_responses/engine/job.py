@@ -5,7 +5,7 @@ checks every bound, so the batch never meets a bad parameter.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -60,6 +60,11 @@ class Guide(Protocol):
     The engine calls it on its own thread, one token at a time, and it never raises. It is not told
     of the token that ends the sequence.
     """
+
+    @property
+    def state(self) -> Hashable | None:
+        """Equal states of one process have equal masks; None: this one has no name."""
+        ...
 
     def mask(self) -> "Sequence[int] | npt.NDArray[np.uint32] | None":
         """Allowed tokens as packed uint32 words, bit i of word j for token 32*j+i; None: all."""

@@ -17,6 +17,7 @@ from mlx_responses.engine.attempt import Fault, attempt
 from mlx_responses.engine.batch import Batch, Reading, Saying
 from mlx_responses.engine.job import Failed, Finished, Job, Outcome, Progress, Token
 from mlx_responses.engine.load import Model, has_gpu
+from mlx_responses.engine.masks import MaskRows
 from mlx_responses.engine.prefix import PrefixCache
 from mlx_responses.engine.row import Row
 
@@ -63,7 +64,8 @@ class Lane:
         empty = make_prompt_cache(model.network)
         self._needs_snapshots = prefix.open(self._key, empty, model.identity)
         on_device = limits.on_device
-        self._on_device = has_gpu() if on_device is None else on_device
+        on_device = has_gpu() if on_device is None else on_device
+        self._masks = MaskRows(model.loaded.vocab_size, on_device=on_device)
         self._batch = self._new_batch()
 
     def _new_batch(self) -> Batch:
@@ -113,7 +115,7 @@ class Lane:
     def _enter(self, job: Job) -> None:
         cache, cached = self._prefix.fetch(self._key, job.prompt)
         end_ids = self.loaded.tokenizer.eos_ids
-        row = Row(job, cached, end_ids=end_ids, on_device=self._on_device)
+        row = Row(job, cached, end_ids=end_ids, masks=self._masks)
         cuts = [cached, *self._boundaries(job, cached), len(job.prompt)]
         segments = [job.prompt[start:end] for start, end in pairwise(cuts)]
         self._batch.insert(row, cache, segments)

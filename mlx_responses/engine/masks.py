@@ -1,48 +1,89 @@
-"""A guide's packed mask -> logits. Knows how masks are packed, not why a token is allowed."""
+"""Packed mask rows, kept where tokens are chosen, and what they do to logits.
 
-from collections.abc import Sequence
+Knows how masks are packed: bit i of word j stands for token 32*j+i. Not why a token is allowed.
+"""
+
+from collections import OrderedDict
+from collections.abc import Hashable, Sequence
 from typing import Any
 
+import mlx.core as mx
 import numpy as np
 import numpy.typing as npt
 
-from mlx_responses.engine.job import Guide
+Row = Any
+"""(ceil(vocabulary / 32),) uint32, an np.ndarray or an mx.array."""
 
-Allowed = np.ndarray[Any, np.dtype[np.bool_]]
-"""(vocabulary,): whether each token may come next."""
+KEPT_BYTES = 32 * 2**20
+"""For rows kept by state: 1,700 of them at a vocabulary of 151k, 10 times a usual schema's."""
 
 
 class NothingAllowed(Exception):
     """A mask without any token: the sequence can neither go on nor end."""
 
 
-def unpack(words: Sequence[int] | npt.NDArray[np.uint32], vocab_size: int) -> Allowed:
-    """Bit i of word j stands for token 32*j+i; what the words do not reach is not allowed."""
-    packed = np.asarray(words, dtype="<u4")
-    bits = np.unpackbits(packed.view(np.uint8), count=vocab_size, bitorder="little")
-    return bits.view(np.bool_)
+class MaskRows:
+    """Mask rows as one model's logits need them, each made once for a named state of a guide.
 
-
-def next_mask(guide: Guide, said: int | None, vocab_size: int) -> Allowed | None:
-    """Tell the guide what was said (None: nothing yet), and ask it what may follow.
-
-    None: everything. Raises `NothingAllowed`, and whatever the guide raises.
+    on_device  rows are arrays of mlx, else of numpy
     """
-    if said is not None:
-        guide.advance(said)
-    words = guide.mask()
-    if words is None:
-        return None
-    allowed = unpack(words, vocab_size)
-    if not allowed.any():
-        raise NothingAllowed("the grammar allows no token here")
-    return allowed
+
+    def __init__(self, vocab_size: int, *, on_device: bool, kept_bytes: int = KEPT_BYTES) -> None:
+        self.on_device = on_device
+        self._vocab_size = vocab_size
+        self._words = (vocab_size + 31) // 32
+        self._most = max(1, kept_bytes // (4 * self._words))
+        self._kept: OrderedDict[Hashable, Row] = OrderedDict()
+        self.everything = self._place(self._fitted(np.full(self._words, 2**32 - 1, np.uint32)))
+
+    def kept(self, state: Hashable | None) -> Row | None:
+        """The row made of this state before; None: make it."""
+        if state not in self._kept:
+            return None
+        self._kept.move_to_end(state)
+        return self._kept[state]
+
+    def make(self, words: "Sequence[int] | npt.NDArray[np.uint32]", state: Hashable | None) -> Row:
+        """A row of a guide's words, kept if the state has a name. What the words do not reach is
+        not allowed. Raises `NothingAllowed`.
+        """
+        fitted = self._fitted(np.asarray(words, dtype="<u4"))
+        if not fitted.any():
+            raise NothingAllowed("the grammar allows no token here")
+        row = self._place(fitted)
+        if state is not None:
+            self._kept[state] = row
+            if len(self._kept) > self._most:
+                self._kept.popitem(last=False)
+        return row
+
+    def only(self, token_id: int) -> Row:
+        """The row that allows one token."""
+        words = np.zeros(self._words, np.uint32)
+        words[token_id // 32] = 1 << (token_id % 32)
+        return self._place(words)
+
+    def _fitted(self, words: "npt.NDArray[np.uint32]") -> "npt.NDArray[np.uint32]":
+        fitted = np.zeros(self._words, np.uint32)
+        reached = min(self._words, len(words))
+        fitted[:reached] = words[:reached]
+        if self._vocab_size % 32:
+            fitted[-1] &= (1 << (self._vocab_size % 32)) - 1
+        return fitted
+
+    def _place(self, words: "npt.NDArray[np.uint32]") -> Row:
+        return mx.array(words) if self.on_device else words
 
 
-def apply(xp: Any, logits: Any, masks: Sequence[Allowed | None]) -> Any:
-    """Logits (rows, vocabulary) with -inf where a row's mask forbids; None forbids nothing."""
-    if all(mask is None for mask in masks):
-        return logits
-    free = np.ones(logits.shape[-1], np.bool_)
-    allowed = np.stack([free if mask is None else mask for mask in masks])
-    return xp.where(xp.array(allowed), logits, -np.inf)
+def unpack(xp: Any, packed: Any, vocab_size: int) -> Any:
+    """Whether each token is allowed (rows, vocabulary), of packed rows (rows, words)."""
+    if xp is np:
+        bits = np.unpackbits(packed.view(np.uint8), axis=-1, count=vocab_size, bitorder="little")
+        return bits.view(np.bool_)
+    bits = (packed[:, :, None] >> mx.arange(32, dtype=mx.uint32)) & 1
+    return bits.reshape(packed.shape[0], -1)[:, :vocab_size].astype(mx.bool_)
+
+
+def apply(xp: Any, logits: Any, packed: Sequence[Row]) -> Any:
+    """Logits (rows, vocabulary) with -inf where a row's mask forbids."""
+    return xp.where(unpack(xp, xp.stack(list(packed)), logits.shape[-1]), logits, -np.inf)

@@ -23,13 +23,13 @@ class Plan:
     def __init__(self, rows: list[Row], tokens: list[list[int]], vocab_size: int) -> None:
         self.rows = list(rows)
         samplings = [row.job.sampling for row in rows]
-        self.guided = any(row.job.guide is not None for row in rows)
+        self.guided = any(row.constraint is not None for row in rows)
         wanted = [row.job.top_logprobs for row in rows]
         self._scored = any(count is not None for count in wanted)
         self._top = max((count or 0 for count in wanted), default=0)
         self._argmax_only = all(is_greedy(s) and is_plain(s) for s in samplings)
         # On the CPU a step built ahead only takes the cores from whoever sends the last one.
-        self._xp: Any = mx if rows[0].on_device else np
+        self._xp: Any = mx if rows[0].masks.on_device else np
         self.pipelined = self._xp is mx and not self.guided
         self._edits = Edits(self._xp, samplings, vocab_size)
         self._edits.recount(tokens, [len(row.job.prompt) for row in rows])
@@ -44,7 +44,7 @@ class Plan:
             usable = logits.astype(mx.float32)
         usable = self._edits.apply(usable)
         if self.guided:
-            usable = masks.apply(self._xp, usable, [row.allowed for row in self.rows])
+            usable = self._masked(usable)
         greedy = self._chooser.all_greedy
         noise = [] if greedy else [row.noise.at(row.position) for row in self.rows]
         chosen = self._chooser.choose(usable, noise)
@@ -54,6 +54,14 @@ class Plan:
         if self._xp is mx:
             mx.async_eval(*scores.arrays)  # type: ignore[no-untyped-call]
         return _as_inputs(chosen), [(scores, place) for place in range(len(self.rows))]
+
+    def _masked(self, logits: Any) -> Any:
+        asked = [row.constraint.allowed if row.constraint else None for row in self.rows]
+        if all(allowed is None for allowed in asked):
+            return logits
+        everything = self.rows[0].masks.everything
+        packed = [everything if allowed is None else allowed for allowed in asked]
+        return masks.apply(self._xp, logits, packed)
 
     def feed(self, inputs: mx.array) -> None:
         """The rows' chosen tokens go to the model now."""

@@ -1,39 +1,40 @@
 """One sequence in a batch: the engine's whole knowledge of it. Knows no batch and no model."""
 
+from mlx_responses.engine.constraint import Constraint
 from mlx_responses.engine.job import Job
-from mlx_responses.engine.masks import Allowed
+from mlx_responses.engine.masks import MaskRows
 from mlx_responses.engine.sampling import Noise
 
 
 class Row:
     """One sequence in the batch. Travels in mlx-lm's own `samplers` list, which it keeps aligned.
 
-    on_device where tokens are chosen; the same for all rows of a batch
-    position  generated tokens already fed to the model: the address of the next token's noise
-    allowed   the guide's mask for the next token
-    fault     why this row alone cannot go on; filled by the batch, read by the lane
+    masks       where tokens are chosen, and mask rows with them; the same for all rows of a batch
+    position    generated tokens already fed to the model: the address of the next token's noise
+    constraint  what the job's guide allows
+    fault       why this row alone cannot go on; filled by the batch, read by the lane
     """
 
     __slots__ = (
-        "allowed",
         "cached",
+        "constraint",
         "end_ids",
         "fault",
         "job",
+        "masks",
         "noise",
-        "on_device",
         "position",
         "uid",
     )
 
-    def __init__(self, job: Job, cached: int, *, end_ids: frozenset[int], on_device: bool) -> None:
+    def __init__(self, job: Job, cached: int, *, end_ids: frozenset[int], masks: MaskRows) -> None:
         self.job = job
         self.cached = cached
         self.end_ids = end_ids
-        self.on_device = on_device
+        self.masks = masks
         self.noise = Noise(job.sampling.seed)
         self.position = 0
-        self.allowed: Allowed | None = None
+        self.constraint = Constraint(job.guide, masks) if job.guide is not None else None
         self.fault: str | None = None
         self.uid = -1
 

@@ -5,6 +5,7 @@ vocabulary for every state. Whether that is worth it is estimated, never tried.
 """
 
 from collections.abc import Iterable
+from itertools import count
 from threading import Lock
 
 from outlines_core import Index
@@ -30,6 +31,10 @@ def estimate_ms(vocabulary: Vocabulary, regex: str) -> float:
     return visits_of(regex, min(limit, MAX_VISITS)) * vocabulary.size / VISITS_PER_MS
 
 
+NUMBERS = count()
+"""One for each table of this process; unlike an address it is never used again."""
+
+
 class Table:
     """An index with what it takes to make guides of it. Masks are made once per state."""
 
@@ -37,6 +42,7 @@ class Table:
         self.vocabulary = vocabulary
         self._index = index
         self.first: int = index.get_initial_state()
+        self.number = next(NUMBERS)
         self._masks: dict[int, Mask] = {}
         self._lock = Lock()
 
@@ -136,7 +142,7 @@ class TableGuide:
     def state(self) -> tuple[int, int] | None:
         """The table and the state in it."""
         here = self._path[-1]
-        return None if here is None else (id(self._table), here)
+        return None if here is None else (self._table.number, here)
 
     def mask(self) -> Mask | None:
         """See `Guide`."""

@@ -24,6 +24,8 @@ class Script:
         self.said = []
         self.breaks_at = breaks_at
 
+    state = None
+
     def mask(self):
         place = len(self.said)
         if place == self.breaks_at:

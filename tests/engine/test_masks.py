@@ -1,4 +1,4 @@
-"""Packed masks: their bits, and what they do to logits."""
+"""Packed masks: their bits, what they do to logits, and that a state's row is made once."""
 
 import mlx.core as mx
 import numpy as np
@@ -7,19 +7,85 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlx_responses.engine import masks
+from mlx_responses.engine.constraint import Constraint
+from mlx_responses.engine.masks import MaskRows, NothingAllowed
+
+on = pytest.mark.parametrize("xp", [np, mx], ids=["host", "device"])
 
 
-@given(st.sets(st.integers(0, 99)), st.integers(1, 130))
-def test_bit_i_of_word_j_is_token_32_j_plus_i(tokens, vocab_size):
+def rows(xp, vocab_size=40, **options):
+    return MaskRows(vocab_size, on_device=xp is mx, **options)
+
+
+def allowed(xp, row, vocab_size=40):
+    return set(np.flatnonzero(np.array(masks.unpack(xp, row[None], vocab_size))[0]).tolist())
+
+
+@on
+@given(st.sets(st.integers(0, 99), min_size=1), st.integers(100, 130))
+def test_bit_i_of_word_j_is_token_32_j_plus_i(xp, tokens, vocab_size):
     words = [sum(1 << (t % 32) for t in tokens if t // 32 == j) for j in range(4)]
-    allowed = masks.unpack(words, vocab_size)
-    assert allowed.shape == (vocab_size,)
-    assert set(np.flatnonzero(allowed)) == {t for t in tokens if t < vocab_size}
+    row = rows(xp, vocab_size).make(words, None)
+    assert allowed(xp, row, vocab_size) == tokens
 
 
-@pytest.mark.parametrize("xp", [np, mx], ids=["host", "device"])
+@on
+def test_tokens_that_a_mask_does_not_reach_or_the_logits_do_not_have_are_not_allowed(xp):
+    assert allowed(xp, rows(xp, 70).make([5], None), 70) == {0, 2}
+    assert allowed(xp, rows(xp, 3).make([2**32 - 1, 1], None), 3) == {0, 1, 2}
+    assert allowed(xp, rows(xp).everything) == set(range(40))
+    assert allowed(xp, rows(xp).only(37)) == {37}
+
+
+@on
 def test_only_masked_rows_lose_tokens(xp):
     logits = xp.zeros((2, 40), dtype=xp.float32)
-    masked = np.array(masks.apply(xp, logits, [masks.unpack([6], 40), None]))
+    made = rows(xp)
+    masked = np.array(masks.apply(xp, logits, [made.make([6], None), made.everything]))
     assert np.flatnonzero(np.isfinite(masked[0])).tolist() == [1, 2]
     assert np.isfinite(masked[1]).all()
+
+
+@on
+def test_a_mask_of_nothing_that_the_logits_have_is_refused(xp):
+    with pytest.raises(NothingAllowed):
+        rows(xp, 3).make([8], None)
+
+
+class Asked:
+    """A guide of named states that counts how often its mask is asked for."""
+
+    def __init__(self, *states):
+        self.states = list(states)
+        self.asked = 0
+
+    @property
+    def state(self):
+        return self.states[0]
+
+    def mask(self):
+        self.asked += 1
+        return [1 << self.asked]
+
+    def advance(self, _):
+        del self.states[0]
+
+
+@on
+def test_a_row_is_made_once_for_a_state_and_each_time_for_one_without_a_name(xp):
+    guide = Asked("a", "b", "a", None, None)
+    constraint = Constraint(guide, rows(xp))
+    seen = []
+    for _ in range(5):
+        constraint.ask()
+        seen.append(allowed(xp, constraint.allowed))
+        constraint.hear(0)
+        guide.states.append(None)
+    assert seen == [{1}, {2}, {1}, {3}, {4}]
+
+
+def test_rows_asked_for_least_recently_make_room():
+    kept = rows(np, kept_bytes=2 * 8)
+    for state in "abc":
+        kept.make([1], state)
+    assert [kept.kept(state) is not None for state in "abc"] == [False, True, True]
