@@ -36,6 +36,8 @@ KEY = "keys/seal.key"
 """In the data folder: what thoughts and summaries are sealed with, for clients to hold."""
 KV = "kv"
 """In the data folder: KV caches of chains, so that they go on quickly after a restart."""
+GRAMMARS = "grammars"
+"""In the data folder: indexes of grammars, by tokenizer and grammar."""
 DATABASE = "responses.db"
 """In the data folder: responses, their chains and events, conversations."""
 
@@ -90,6 +92,7 @@ async def serve(settings: Settings, say: Say, stop: asyncio.Event | None = None)
                 store_bytes=settings.store_bytes,
                 kv_folder=settings.data_folder / KV if settings.kv_bytes else None,
                 kv_bytes=settings.kv_bytes,
+                grammar_folder=settings.data_folder / GRAMMARS,
             ),
         )
         try:

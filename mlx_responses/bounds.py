@@ -2,11 +2,15 @@
 be called, the brackets of the model's dialect, and thoughts that stay free.
 
 Combines values of rooms that do not know each other. Compiling may take some 100 ms, so it has a
-thread of its own, away from rendering and from the event loop.
+thread of its own, away from rendering and from the event loop: awaiting here holds up nobody else.
 """
 
+import asyncio
 import json
+import logging
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TypeVar
 
 from mlx_responses.draft import Draft
@@ -26,19 +30,43 @@ from mlx_responses.wire.tools import (
     TextFormat,
 )
 
+log = logging.getLogger(__name__)
+
 T = TypeVar("T")
 
 ANY_OBJECT = {"type": "object"}
+RELAXED_LOGGED = 256
+"""Distinct lines in the log; they are made of clients' text, so there must be an end."""
 
 
 class Bounds:
-    """Makes sources, and keeps each model's compiled grammars. Used on one thread."""
+    """Makes sources, and keeps each model's compiled grammars. Used on one event loop.
 
-    def __init__(self) -> None:
+    folder  where indexes outlive the process; None: nowhere
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self._folder = folder
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="grammar")
         self._grammars: dict[str, Grammars] = {}
+        self._told: set[str] = set()  # bounded by RELAXED_LOGGED
 
-    def source(self, draft: Draft) -> Source | None:
+    def close(self) -> None:
+        """Wait for what is being compiled, and compile nothing more."""
+        self._thread.shutdown()
+
+    async def make_ready(self, loaded: Loaded) -> None:
+        """Read a model's vocabulary out, which takes about a second, before a request needs it."""
+        await self._on_thread(lambda: self._of(loaded).make_ready())
+
+    async def source(self, draft: Draft) -> Source | None:
         """What bounds the answer to a draft; None: nothing does. Raises `RequestError`."""
+        return await self._on_thread(lambda: self._source(draft)) if _is_bounded(draft) else None
+
+    async def _on_thread(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+    def _source(self, draft: Draft) -> Source | None:
         wanted, param = _format(draft.order.request)
         inner = self._inner(draft, wanted, param)
         if inner is None or not draft.thinking or draft.dialect.thought is None:
@@ -57,6 +85,7 @@ class Bounds:
         if form is None:
             return None if wanted is None else at(param, lambda: _document(grammars, wanted))
         tools = [_tool(one) for one in offer.allowed]
+        self._tell_relaxed(tools)
         parallel = draft.order.request.parallel_tool_calls
         if offer.mode == "required" or wanted is None:
             return at(
@@ -76,16 +105,24 @@ class Bounds:
             lambda: calling_or_document(grammars, form, tools, document, parallel=parallel),
         )
 
+    def _tell_relaxed(self, tools: list[Tool]) -> None:
+        """Log once what the arguments of a function that is not strict are not held to."""
+        for tool in tools:
+            left_out = ", ".join(tool.arguments.relaxed)
+            said = f"arguments of {tool.name!r} are not held to: {left_out}"
+            if left_out and said not in self._told and len(self._told) < RELAXED_LOGGED:
+                self._told.add(said)
+                log.info("%s", said)
+
     def _of(self, loaded: Loaded) -> Grammars:
         path = loaded.spec.path
         if path not in self._grammars:
             vocabulary = Vocabulary.of(loaded.tokenizer, loaded.vocab_size)
-            self._grammars[path] = Grammars(vocabulary)
+            self._grammars[path] = Grammars(vocabulary, folder=self._folder)
         return self._grammars[path]
 
 
-def is_bounded(draft: Draft) -> bool:
-    """Whether anything bounds the answer: if not, `Bounds.source` need not be asked."""
+def _is_bounded(draft: Draft) -> bool:
     wanted, _ = _format(draft.order.request)
     calls = bool(draft.offer.allowed) and draft.offer.mode != "none"
     return calls or wanted is not None

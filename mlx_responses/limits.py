@@ -15,6 +15,7 @@ class LiveLimits(msgspec.Struct, frozen=True, kw_only=True):
     store_bytes        the database's size beyond which the oldest responses go
     kv_folder          where KV caches of chains are kept over restarts; None: in memory alone
     kv_bytes           of that folder; the longest unused go first
+    grammar_folder     where indexes of grammars are kept over restarts; None: in memory alone
     """
 
     turns: int = 256
@@ -23,3 +24,4 @@ class LiveLimits(msgspec.Struct, frozen=True, kw_only=True):
     store_bytes: int = 4 * 2**30
     kv_folder: Path | None = None
     kv_bytes: int = 16 * 2**30
+    grammar_folder: Path | None = None

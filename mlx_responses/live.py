@@ -16,7 +16,7 @@ import msgspec
 
 from mlx_responses import recovery
 from mlx_responses.archive import Archive, Order, no_response
-from mlx_responses.bounds import Bounds, is_bounded
+from mlx_responses.bounds import Bounds
 from mlx_responses.catalog import Catalog, ModelSpec
 from mlx_responses.draft import count, draft
 from mlx_responses.engine.engine import Engine, Status
@@ -98,9 +98,7 @@ class Live:
         self._closing = False
         # Tokenizers are not thread-safe: all rendering happens on this one thread.
         self._render_thread = ThreadPoolExecutor(1, thread_name_prefix="render")
-        # Compiling a grammar must not keep other prompts from being rendered.
-        self._grammar_thread = ThreadPoolExecutor(1, thread_name_prefix="grammar")
-        self._bounds = Bounds()
+        self._bounds = Bounds(self._limits.grammar_folder)
         self._loop: asyncio.AbstractEventLoop  # filled by `open`
         self._chores: list[asyncio.Task[None]] = []  # made by `open`
 
@@ -145,7 +143,7 @@ class Live:
             await asyncio.wait(self._tasks)
         await asyncio.to_thread(self._engine.close, timeout_seconds=ENGINE_STOP_SECONDS)
         self._render_thread.shutdown()
-        self._grammar_thread.shutdown()
+        self._bounds.close()
 
     def status(self) -> LiveStatus:
         """Counts for `/health`, cheap enough to ask every second."""
@@ -174,11 +172,7 @@ class Live:
         request, context = order.request, order.context
         loaded = await self._load(self.catalog.resolve(request.model))
         drafted = await self._render(draft, order, loaded)
-        source = None
-        if is_bounded(drafted):
-            source = await self._loop.run_in_executor(
-                self._grammar_thread, self._bounds.source, drafted
-            )
+        source = await self._bounds.source(drafted)
         planned = await self._render(plan, drafted, source, self.archive.seal)
         shorter = await self._summaries.shorter(order, len(planned.job.prompt))
         if shorter is not None:
@@ -293,9 +287,15 @@ class Live:
         """The model's tokenizer and facts, loading it once however many ask."""
         pending = self._loaded.get(spec.name)
         if pending is None or (pending.done() and pending.exception() is not None):
-            pending = asyncio.wrap_future(self._engine.load(spec))
+            pending = asyncio.ensure_future(self._make_ready(spec))
             self._loaded[spec.name] = pending
         return await asyncio.shield(pending)
+
+    async def _make_ready(self, spec: ModelSpec) -> Loaded:
+        """Load a model, and make its grammars' tables, so that no request waits for them."""
+        loaded = await asyncio.wrap_future(self._engine.load(spec))
+        await self._bounds.make_ready(loaded)
+        return loaded
 
     async def _render(self, work: Callable[..., T], *arguments: object) -> T:
         return await self._loop.run_in_executor(self._render_thread, work, *arguments)

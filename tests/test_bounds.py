@@ -1,6 +1,8 @@
 """Whatever a model of random weights says: formats, schemas and tool choices hold."""
 
 import json
+import logging
+from pathlib import Path
 from typing import Any
 
 import jsonschema_rs
@@ -9,6 +11,7 @@ import pytest
 
 from mlx_responses.catalog import Catalog
 from mlx_responses.errors import RequestError
+from mlx_responses.limits import LiveLimits
 from mlx_responses.live import Live
 from tests.worlds import ask, read, start, tiny_catalog, with_live
 
@@ -212,3 +215,36 @@ def test_what_cannot_be_promised_is_refused_by_name(
         assert live.status().turns == 0
 
     with_live(catalog, story)
+
+
+def test_an_index_is_kept_on_disk_for_the_next_start(catalog: Catalog, tmp_path: Path) -> None:
+    async def story(live: Live) -> None:
+        made = await ask(live, text=schema_format({"enum": ["yes", "no"]}), **WILD)
+        assert made["output_text"] in ('"yes"', '"no"')
+        [kept] = tmp_path.iterdir()
+        seen.add((kept.name, kept.stat().st_mtime_ns))
+
+    seen: set[tuple[str, int]] = set()
+    with_live(catalog, story, story, limits=LiveLimits(grammar_folder=tmp_path))
+    assert len(seen) == 1
+
+
+def test_what_a_function_that_is_not_strict_is_not_held_to_is_logged_once(
+    catalog: Catalog, caplog: pytest.LogCaptureFixture
+) -> None:
+    tags = {"type": "array", "items": {"type": "string"}, "maxItems": 2, "uniqueItems": True}
+    parameters = {"type": "object", "properties": {"tags": tags}, "required": ["tags"]}
+    tool = {"type": "function", "name": "tag", "parameters": parameters}
+
+    async def story(live: Live) -> None:
+        for _ in range(2):
+            await ask(live, tools=[tool], tool_choice="required")
+        with pytest.raises(RequestError) as refusal:
+            await ask(live, tools=[{**tool, "strict": True}], tool_choice="required")
+        assert refusal.value.param == "tools[0].parameters"
+        assert "uniqueItems" in refusal.value.message
+
+    with caplog.at_level(logging.INFO):
+        with_live(catalog, story)
+    [said] = [text for text in caplog.messages if "not held to" in text]
+    assert "uniqueItems at #/properties/tags" in said

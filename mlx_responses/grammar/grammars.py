@@ -1,4 +1,4 @@
-"""One model's grammars: schema, regex, Lark -> a compiled source of guides, made once and kept.
+"""One model's grammars: schema, regex, Lark -> a source of guides, made once and kept.
 
 Chooses the engine by estimate: an index where the language is regular and the index is ready
 within `BUDGET_MS`, a parser everywhere else. Every method may take some 100 ms and releases the
@@ -13,15 +13,13 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-import jsonschema_rs
-
 from mlx_responses.errors import RequestError
 from mlx_responses.grammar import index, strings
 from mlx_responses.grammar.document import CODE, Document
 from mlx_responses.grammar.emit import Emitter
-from mlx_responses.grammar.guide import Guide, Source
+from mlx_responses.grammar.guide import Source
 from mlx_responses.grammar.lark import CODE as GRAMMAR_CODE
-from mlx_responses.grammar.lark import Matching, compile_lark, compile_native
+from mlx_responses.grammar.lark import compile_lark, compile_native
 from mlx_responses.grammar.patterns import Unsupported, parse
 from mlx_responses.grammar.pieces import Grammar, Leaf, to_lark, to_regex
 from mlx_responses.grammar.shapes import Want
@@ -30,53 +28,11 @@ from mlx_responses.grammar.terms import Terms
 from mlx_responses.grammar.vocabulary import Vocabulary
 
 MEMORY_BYTES = 256 * 2**20
-"""Compiled grammars kept in memory, by their estimated size."""
+"""Source grammars kept in memory, by their estimated size."""
 BYTES_OF_MATCHER = 200_000
 """A parser with its lexer's states after some use, without its grammar's text."""
 
 JSON_OBJECT: dict[str, Any] = {"type": "object"}
-
-
-class Compiled:
-    """A grammar ready for use.
-
-    relaxed   keywords that the mask does not enforce, as "keyword at #/pointer"; then the finished
-              document has to be checked
-    engine    "index" or "parser"
-    """
-
-    def __init__(self, source: Source, engine: str, relaxed: tuple[str, ...], schema: Any) -> None:
-        self._source = source
-        self.engine = engine
-        self.relaxed = relaxed
-        self._schema = schema
-
-    def start(self) -> Guide:
-        """A guide for one answer."""
-        return self._source.start()
-
-    def served_by(self, source: Source) -> "Compiled":
-        """The same by another engine: an index that has been made meanwhile."""
-        return Compiled(source, "index", self.relaxed, self._schema)
-
-    def check(self, text: str) -> str | None:
-        """Why a finished document breaks its schema; None: it does not, or there is none."""
-        try:
-            value = json.loads(text)
-        except (ValueError, RecursionError) as error:
-            return f"it is no JSON: {error}"
-        if self._schema is None:
-            return None
-        try:
-            validator = jsonschema_rs.validator_for(self._schema, retriever=_no_retrieval)
-            broken = next(iter(validator.iter_errors(value)), None)
-        except (ValueError, jsonschema_rs.ValidationError) as failure:
-            return f"its schema cannot be checked: {failure}"
-        return None if broken is None else str(broken.message)
-
-
-def _no_retrieval(uri: str) -> Any:
-    raise LookupError(f"{uri} is not fetched")
 
 
 class Written:
@@ -133,67 +89,51 @@ class Grammars:
         self._shelf = Shelf(folder) if folder is not None else None
         self._memory_bytes = memory_bytes
         self._budget_ms = budget_ms
-        self._kept: OrderedDict[str, tuple[Compiled, int]] = OrderedDict()
+        self._kept: OrderedDict[str, tuple[Source, int]] = OrderedDict()
         self._used_bytes = 0
-        self._awaited: dict[str, tuple[str, Compiled]] = {}
-        """Key -> (regex, compiled): indexes worth making when there is time."""
         self._lock = Lock()
 
-    def json_object(self) -> Compiled:
+    def make_ready(self) -> None:
+        """Make the vocabulary's tables and any object's grammar: 0.7 s at 131k tokens, once."""
+        self.vocabulary.make_tables()
+        self.json_object()
+
+    def json_object(self) -> Source:
         """Any JSON object."""
         return self.schema(JSON_OBJECT, strict=True)
 
     def schema(
         self, schema: Any, *, strict: bool, only_object: bool = False, ordered: bool = True
-    ) -> Compiled:
+    ) -> Source:
         """See `write_schema`."""
         key = self._key("schema", schema, strict, only_object, ordered)
 
-        def make() -> tuple[Compiled, int]:
+        def make() -> tuple[Source, int]:
             written = write_schema(schema, strict=strict, only_object=only_object, ordered=ordered)
-            return self._compiled(key, written, schema)
+            return self._compiled(key, written.grammar)
 
         return self._made(key, make)
 
-    def regex(self, source: str) -> Compiled:
+    def regex(self, source: str) -> Source:
         """See `write_regex`."""
         key = self._key("regex", source)
-        return self._made(key, lambda: self._compiled(key, write_regex(source), None))
+        return self._made(key, lambda: self._compiled(key, write_regex(source).grammar))
 
-    def lark(self, text: str) -> Compiled:
+    def lark(self, text: str) -> Source:
         """A Lark grammar. Raises `RequestError`."""
         key = self._key("lark", text)
-        return self._made(key, lambda: self._parsed(compile_lark(self.vocabulary, text)))
+        return self._made(key, lambda: (compile_lark(self.vocabulary, text), BYTES_OF_MATCHER))
 
-    def llguidance(self, text: str) -> Compiled:
+    def llguidance(self, text: str) -> Source:
         """llguidance's own grammar, serialised, or its Lark. Raises `RequestError`."""
         key = self._key("llguidance", text)
-        return self._made(key, lambda: self._parsed(compile_native(self.vocabulary, text)))
+        return self._made(key, lambda: (compile_native(self.vocabulary, text), BYTES_OF_MATCHER))
 
-    def written(self, written: Written) -> Compiled:
+    def written(self, written: Written) -> Source:
         """A grammar that was put together elsewhere, like that of a call."""
         text = to_lark(written.grammar)
         key = self._key("written", text)
-        return self._made(key, lambda: self._compiled(key, written, None))
-
-    def promote(self) -> bool:
-        """Make one index that was not worth waiting for; False: none is waited for. Takes up to
-        `index.LATER_BUDGET_MS`, so only beside an idle engine.
-        """
-        with self._lock:
-            key, (regex, parsed) = next(iter(self._awaited.items()), ("", ("", None)))
-            self._awaited.pop(key, None)
-        if parsed is None:
-            return False
-        try:
-            table = index.Table.of_regex(self.vocabulary, regex)
-        except ValueError:
-            return True
-        data = table.to_bytes()
-        if self._shelf is not None:
-            self._shelf.put(key, data)
-        self._keep(key, parsed.served_by(table), len(data) * 2)
-        return True
+        return self._made(key, lambda: self._compiled(key, written.grammar))
 
     def _key(self, *parts: Any) -> str:
         try:
@@ -202,7 +142,7 @@ class Grammars:
             raise RequestError("The schema is nested too deeply.", code=CODE) from error
         return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
-    def _made(self, key: str, make: Callable[[], tuple[Compiled, int]]) -> Compiled:
+    def _made(self, key: str, make: Callable[[], tuple[Source, int]]) -> Source:
         with self._lock:
             known = self._kept.get(key)
             if known is not None:
@@ -212,7 +152,7 @@ class Grammars:
         self._keep(key, compiled, cost)
         return compiled
 
-    def _keep(self, key: str, compiled: Compiled, cost: int) -> None:
+    def _keep(self, key: str, compiled: Source, cost: int) -> None:
         with self._lock:
             _, before = self._kept.pop(key, (None, 0))
             self._kept[key] = (compiled, cost)
@@ -221,40 +161,31 @@ class Grammars:
                 _, (_, freed) = self._kept.popitem(last=False)
                 self._used_bytes -= freed
 
-    def _parsed(self, matching: Matching) -> tuple[Compiled, int]:
-        return Compiled(matching, "parser", (), None), BYTES_OF_MATCHER
+    def _compiled(self, key: str, grammar: Grammar) -> tuple[Source, int]:
+        regex = to_regex(grammar)
+        indexed = None if regex is None else self._indexed(key, regex)
+        if indexed is not None:
+            table, size = indexed
+            return table, BYTES_OF_MATCHER + 2 * size
+        text = to_lark(grammar)
+        return compile_lark(self.vocabulary, text), BYTES_OF_MATCHER + 4 * len(text)
 
-    def _compiled(self, key: str, written: Written, schema: Any) -> tuple[Compiled, int]:
-        regex = to_regex(written.grammar)
-        cost_ms = 0.0 if regex is None else index.estimate_ms(self.vocabulary, regex)
-        if regex is not None:
-            data = self._shelf.get(key) if self._shelf is not None else None
-            table = self._table(regex, data, cost_ms)
-            if table is not None:
-                compiled = Compiled(table, "index", written.relaxed, schema)
-                return compiled, BYTES_OF_MATCHER + 2 * len(data or b"")
-        text = to_lark(written.grammar)
-        matching = compile_lark(self.vocabulary, text)
-        compiled = Compiled(matching, "parser", written.relaxed, schema)
-        if regex is not None and cost_ms <= index.LATER_BUDGET_MS:
-            with self._lock:
-                self._awaited[key] = (regex, compiled)
-                while len(self._awaited) > MAX_AWAITED:
-                    self._awaited.pop(next(iter(self._awaited)))
-        return compiled, BYTES_OF_MATCHER + 4 * len(text)
-
-    def _table(self, regex: str, data: bytes | None, cost_ms: float) -> index.Table | None:
-        """From disk, or made if that is quick."""
+    def _indexed(self, key: str, regex: str) -> tuple[index.Table, int] | None:
+        """An index and its size in bytes: from disk, or made. None: not quick."""
+        if not index.is_quick(self.vocabulary, regex, self._budget_ms):
+            return None
+        kept = self._shelf.get(key) if self._shelf is not None else None
         try:
-            if data is not None:
-                return index.Table.of_bytes(self.vocabulary, data)
-            if cost_ms <= self._budget_ms:
-                return index.Table.of_regex(self.vocabulary, regex)
+            if kept is not None:
+                return index.Table.of_bytes(self.vocabulary, kept), len(kept)
+            table = index.Table.of_regex(self.vocabulary, regex)
         except ValueError:
             return None
-        return None
+        data = table.to_bytes()
+        if self._shelf is not None:
+            self._shelf.put(key, data)
+        return table, len(data)
 
 
 FORMAT = 1
 """Goes up when the same request no longer gives the same grammar: old files are then not found."""
-MAX_AWAITED = 32

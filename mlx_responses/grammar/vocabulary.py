@@ -59,6 +59,10 @@ class Vocabulary:
         digest.update(repr((sorted(self.eos_ids), sorted(self.control_ids))).encode())
         return digest.hexdigest()
 
+    def make_tables(self) -> None:
+        """Make what is otherwise made when first needed."""
+        _ = self.key, self.for_matcher, self.for_index
+
     @property
     def words(self) -> int:
         """Length of a mask."""

@@ -3,11 +3,13 @@
 import json
 
 import pytest
-from vocabularies import TINY, accepts, allowed, tiny
+from vocabularies import END, TINY, accepts, allowed, tiny
 
 from mlx_responses.errors import RequestError
 from mlx_responses.grammar import Grammars, Vocabulary
 from mlx_responses.grammar.automaton import TOO_MANY, visits_of
+from mlx_responses.grammar.index import Table
+from mlx_responses.grammar.lark import Matching
 
 WORDS = {"enum": ["yes", "no", "perhaps"]}
 
@@ -26,25 +28,30 @@ def test_memory_is_bounded_and_the_oldest_goes_first():
     assert grammars.schema({"const": 0}, strict=True) is not first
 
 
-def test_what_takes_too_long_to_index_is_parsed_and_indexed_when_there_is_time():
-    grammars = Grammars(TINY, budget_ms=0)
-    assert grammars.schema(WORDS, strict=True).engine == "parser"
-    assert grammars.promote()
-    assert grammars.schema(WORDS, strict=True).engine == "index"
-    assert not grammars.promote()
+def test_what_takes_too_long_to_index_is_parsed():
+    assert isinstance(Grammars(TINY).schema(WORDS, strict=True), Table)
+    assert isinstance(Grammars(TINY, budget_ms=0).schema(WORDS, strict=True), Matching)
 
 
 def test_an_index_outlives_the_process_and_a_damaged_one_is_made_again(tmp_path):
-    first = Grammars(TINY, folder=tmp_path, budget_ms=0)
-    first.schema(WORDS, strict=True)
-    first.promote()
-    second = Grammars(tiny(), folder=tmp_path, budget_ms=0).schema(WORDS, strict=True)
-    assert second.engine == "index"
-    assert accepts(second, '"perhaps"')
+    Grammars(TINY, folder=tmp_path).schema(WORDS, strict=True)
     [file] = tmp_path.iterdir()
-    file.write_bytes(file.read_bytes()[:-3])
-    third = Grammars(tiny(), folder=tmp_path, budget_ms=0).schema(WORDS, strict=True)
-    assert third.engine == "parser"
+    whole = file.read_bytes()
+    for stored in (whole, whole[:-3], b""):
+        file.write_bytes(stored)
+        touched = file.stat().st_mtime_ns
+        again = Grammars(tiny(), folder=tmp_path).schema(WORDS, strict=True)
+        assert accepts(again, '"perhaps"')
+        assert not accepts(again, '"maybe"')
+        assert file.read_bytes() == whole
+        assert (file.stat().st_mtime_ns == touched) == (stored == whole)
+
+
+def test_an_index_of_another_vocabulary_is_not_taken(tmp_path):
+    Grammars(TINY, folder=tmp_path).schema(WORDS, strict=True)
+    other = Vocabulary(TINY.tokens, eos_ids=frozenset({END}), control_ids=frozenset())
+    Grammars(other, folder=tmp_path).schema(WORDS, strict=True)
+    assert len([*tmp_path.iterdir()]) == 2
 
 
 def test_another_vocabulary_has_another_key():
@@ -57,7 +64,7 @@ def test_another_vocabulary_has_another_key():
 def test_an_index_sees_the_whole_language_not_only_the_leftmost_match(source):
     eager, lazy = Grammars(TINY, budget_ms=10_000), Grammars(TINY, budget_ms=-1)
     one, other = eager.regex(source), lazy.regex(source)
-    assert (one.engine, other.engine) == ("index", "parser")
+    assert (type(one), type(other)) == (Table, Matching)
     for text in ("1", "10", "11", "ac", "abc", "abcd", "true", "truex", "x", "abbcd"):
         assert accepts(one, text) == accepts(other, text)
 
@@ -97,13 +104,6 @@ def test_a_control_token_is_no_text():
     guide = Grammars(TINY).schema({"type": "string"}, strict=True).start()
     guide.advance(ord('"'))
     assert not {257, 258, 259, 260} & set(allowed(guide))
-
-
-def test_a_finished_document_can_be_checked_against_its_schema():
-    compiled = Grammars(TINY).schema({"type": "integer"}, strict=True)
-    assert compiled.check("3") is None
-    assert compiled.check('"3"') is not None
-    assert "no JSON" in compiled.check("{")
 
 
 class Letters:

@@ -6,7 +6,7 @@ import pytest
 from vocabularies import TINY, accepts
 
 from mlx_responses.errors import RequestError
-from mlx_responses.grammar import Grammars
+from mlx_responses.grammar import Grammars, write_schema
 
 GRAMMARS = Grammars(TINY)
 LINKED = {
@@ -182,14 +182,12 @@ def test_what_cannot_be_enforced_is_refused_by_name(schema, named):
     assert named in refusal.value.message
 
 
-def test_without_strict_it_is_left_out_named_and_checked_afterwards():
+def test_without_strict_it_is_left_out_and_named():
     schema = {"type": "array", "items": {"type": "integer"}, "uniqueItems": True}
-    compiled = GRAMMARS.schema(schema, strict=False)
-    assert compiled.relaxed == ("uniqueItems at #",)
-    assert accepts(compiled, "[1, 1]")
-    assert compiled.check("[1, 1]") is not None
-    assert compiled.check("[1, 2]") is None
-    assert not accepts(compiled, '["a"]')
+    assert write_schema(schema, strict=False).relaxed == ("uniqueItems at #",)
+    relaxed = GRAMMARS.schema(schema, strict=False)
+    assert accepts(relaxed, "[1, 1]")
+    assert not accepts(relaxed, '["a"]')
 
 
 def test_a_root_can_be_held_to_be_an_object():
