@@ -1,28 +1,108 @@
-"""A guide's hold on one row: what may come next. Knows tokens and masks; no logits, no grammar."""
+"""A guide's hold on one row: what may come next, and what must. Knows tokens and masks; no logits,
+no grammar.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from mlx_responses.engine.job import Guide
-from mlx_responses.engine.masks import MaskRows, Row
+from mlx_responses.engine.masks import MaskRow, MaskRows, NothingAllowed
+
+LONGEST_RUN = 32
+"""Forced tokens fed in one step: the logits of all of them are computed, 19 MB at 151k."""
+MAX_SPELLINGS = 1_024
+"""Tokens allowed where one text may still be certain: its beginnings, each spelled a few ways."""
+
+
+class Choice(NamedTuple):
+    """What may be said at one place.
+
+    allowed  None: every token
+    forced   the tokens that must be said from here on, because nothing else may be
+    likely   the only text that can follow, spelled as the tokenizer would: another spelling may
+             be chosen all the same, so these are worth a guess and no more
+    """
+
+    allowed: MaskRow | None = None
+    forced: tuple[int, ...] = ()
+    likely: tuple[int, ...] = ()
 
 
 class Constraint:
-    """One sequence's guide, asked once for each token.
+    """One sequence's guide.
 
-    allowed  the mask row of the next token; None: every token
+    here   the choice of the next token
+    ahead  that after each proposed token, as far as they may be said
     """
 
-    def __init__(self, guide: Guide, rows: MaskRows) -> None:
+    def __init__(self, guide: Guide, masks: MaskRows, end_ids: frozenset[int]) -> None:
         self._guide = guide
-        self._rows = rows
-        self.allowed: Row | None = None
+        self._masks = masks
+        self._end_ids = end_ids
+        self.here = Choice()
+        self.ahead: list[Choice] = []
 
-    def hear(self, token_id: int) -> None:
-        """The token was said, and others will follow. Raises what the guide raises."""
-        self._guide.advance(token_id)
+    def ask(self, said: Sequence[int]) -> None:
+        """Hear what was said, none of it the end, and ask what may follow. Raises
+        `NothingAllowed`, and whatever the guide raises.
+        """
+        for token in said:
+            self._guide.advance(token)
+        self.here = self._choice(self.here.forced[len(said) :])
 
-    def ask(self) -> None:
-        """What may follow? Raises `NothingAllowed`, and whatever the guide raises."""
+    def follow(self, proposed: Sequence[int]) -> None:
+        """Look at tokens that may be said next, none of them the end; `keep` says how many were.
+
+        Raises what the guide raises.
+        """
+        choice = self.here
+        for token in proposed:
+            if choice.allowed is not None and not choice.allowed.allows(token):
+                return
+            self._guide.advance(token)
+            try:
+                choice = self._choice(choice.forced[1:])
+            except NothingAllowed:
+                self._guide.rollback(1)
+                return
+            self.ahead.append(choice)
+
+    def keep(self, count: int) -> None:
+        """`count` of the tokens looked at were said, and the others not."""
+        self._guide.rollback(len(self.ahead) - count)
+        if count:
+            self.here = self.ahead[count - 1]
+        self.ahead = []
+
+    def _choice(self, forced: tuple[int, ...]) -> Choice:
+        allowed = self._allowed()
+        if forced or allowed is None or allowed.size > MAX_SPELLINGS:
+            return Choice(allowed, forced)
+        run = tuple(self._guide.forced()[:LONGEST_RUN])
+        return Choice(allowed, self._certain(run, allowed), run)
+
+    def _allowed(self) -> MaskRow | None:
         state = self._guide.state
-        self.allowed = self._rows.kept(state)
-        if self.allowed is None:
+        allowed = self._masks.kept(state)
+        if allowed is None:
             words = self._guide.mask()
-            self.allowed = None if words is None else self._rows.make(words, state)
+            allowed = None if words is None else self._masks.make(words, state)
+        return allowed
+
+    def _certain(self, run: Sequence[int], allowed: MaskRow | None) -> tuple[int, ...]:
+        """Those tokens of a run that cannot be spelled otherwise. The end of the answer is not
+        among them: it is chosen.
+        """
+        certain: list[int] = []
+        for token in run:
+            if allowed is None or allowed.size > 1 or token in self._end_ids:
+                break
+            certain.append(token)
+            self._guide.advance(token)
+            try:
+                allowed = self._allowed()
+            except NothingAllowed:
+                break
+        if certain:
+            self._guide.rollback(len(certain))
+        return tuple(certain)

@@ -71,7 +71,17 @@ class Guide(Protocol):
         ...
 
     def advance(self, token_id: int) -> None:
-        """The token was sampled."""
+        """The token was sampled, or forced."""
+        ...
+
+    def forced(self) -> list[int]:
+        """The tokens of the only text that can follow, as far as they are certain; none: more
+        than one can. Does not advance.
+        """
+        ...
+
+    def rollback(self, count: int) -> None:
+        """Take back the last `count` advances."""
         ...
 
 

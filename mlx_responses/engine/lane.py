@@ -14,7 +14,8 @@ import msgspec
 from mlx_lm.models.cache import make_prompt_cache
 
 from mlx_responses.engine.attempt import Fault, attempt
-from mlx_responses.engine.batch import Batch, Reading, Saying
+from mlx_responses.engine.batch import Batch, Reading
+from mlx_responses.engine.decoding import Saying
 from mlx_responses.engine.job import Failed, Finished, Job, Outcome, Progress, Token
 from mlx_responses.engine.load import Model, has_gpu
 from mlx_responses.engine.masks import MaskRows
@@ -71,7 +72,6 @@ class Lane:
     def _new_batch(self) -> Batch:
         return Batch(
             self._model.network,
-            self.loaded.tokenizer.eos_ids,
             rows=self._limits.rows,
             chunk_tokens=self._limits.chunk_tokens,
         )

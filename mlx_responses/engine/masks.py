@@ -5,14 +5,13 @@ Knows how masks are packed: bit i of word j stands for token 32*j+i. Not why a t
 
 from collections import OrderedDict
 from collections.abc import Hashable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import mlx.core as mx
 import numpy as np
-import numpy.typing as npt
 
-Row = Any
-"""(ceil(vocabulary / 32),) uint32, an np.ndarray or an mx.array."""
+Words = np.ndarray[Any, np.dtype[np.uint32]]
+"""(ceil(vocabulary / 32),)"""
 
 KEPT_BYTES = 32 * 2**20
 """For rows kept by state: 1,700 of them at a vocabulary of 151k, 10 times a usual schema's."""
@@ -20,6 +19,19 @@ KEPT_BYTES = 32 * 2**20
 
 class NothingAllowed(Exception):
     """A mask without any token: the sequence can neither go on nor end."""
+
+
+class MaskRow(NamedTuple):
+    """Which tokens are allowed: `words` for the host, `placed` where tokens are chosen."""
+
+    words: Words
+    placed: Any
+    size: int
+    """How many are."""
+
+    def allows(self, token_id: int) -> bool:
+        """Whether a token may come."""
+        return bool(self.words[token_id // 32] >> (token_id % 32) & 1)
 
 
 class MaskRows:
@@ -33,17 +45,17 @@ class MaskRows:
         self._vocab_size = vocab_size
         self._words = (vocab_size + 31) // 32
         self._most = max(1, kept_bytes // (4 * self._words))
-        self._kept: OrderedDict[Hashable, Row] = OrderedDict()
+        self._kept: OrderedDict[Hashable, MaskRow] = OrderedDict()
         self.everything = self._place(self._fitted(np.full(self._words, 2**32 - 1, np.uint32)))
 
-    def kept(self, state: Hashable | None) -> Row | None:
+    def kept(self, state: Hashable | None) -> MaskRow | None:
         """The row made of this state before; None: make it."""
         if state not in self._kept:
             return None
         self._kept.move_to_end(state)
         return self._kept[state]
 
-    def make(self, words: "Sequence[int] | npt.NDArray[np.uint32]", state: Hashable | None) -> Row:
+    def make(self, words: Sequence[int] | Words, state: Hashable | None) -> MaskRow:
         """A row of a guide's words, kept if the state has a name. What the words do not reach is
         not allowed. Raises `NothingAllowed`.
         """
@@ -57,13 +69,7 @@ class MaskRows:
                 self._kept.popitem(last=False)
         return row
 
-    def only(self, token_id: int) -> Row:
-        """The row that allows one token."""
-        words = np.zeros(self._words, np.uint32)
-        words[token_id // 32] = 1 << (token_id % 32)
-        return self._place(words)
-
-    def _fitted(self, words: "npt.NDArray[np.uint32]") -> "npt.NDArray[np.uint32]":
+    def _fitted(self, words: Words) -> Words:
         fitted = np.zeros(self._words, np.uint32)
         reached = min(self._words, len(words))
         fitted[:reached] = words[:reached]
@@ -71,8 +77,9 @@ class MaskRows:
             fitted[-1] &= (1 << (self._vocab_size % 32)) - 1
         return fitted
 
-    def _place(self, words: "npt.NDArray[np.uint32]") -> Row:
-        return mx.array(words) if self.on_device else words
+    def _place(self, words: Words) -> MaskRow:
+        placed = mx.array(words) if self.on_device else words
+        return MaskRow(words, placed, int(np.bitwise_count(words).sum()))
 
 
 def unpack(xp: Any, packed: Any, vocab_size: int) -> Any:
@@ -84,6 +91,8 @@ def unpack(xp: Any, packed: Any, vocab_size: int) -> Any:
     return bits.reshape(packed.shape[0], -1)[:, :vocab_size].astype(mx.bool_)
 
 
-def apply(xp: Any, logits: Any, packed: Sequence[Row]) -> Any:
+def apply(xp: Any, logits: Any, rows: Sequence[MaskRow]) -> Any:
     """Logits (rows, vocabulary) with -inf where a row's mask forbids."""
-    return xp.where(unpack(xp, xp.stack(list(packed)), logits.shape[-1]), logits, -np.inf)
+    return xp.where(
+        unpack(xp, xp.stack([row.placed for row in rows]), logits.shape[-1]), logits, -np.inf
+    )

@@ -1,11 +1,13 @@
 """How the rows of one batch choose, all at once. Knows rows and logits; no cache, no model."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import mlx.core as mx
 import numpy as np
 
 from mlx_responses.engine import masks
+from mlx_responses.engine.masks import MaskRow
 from mlx_responses.engine.row import Row
 from mlx_responses.engine.sampling import (
     Chooser,
@@ -32,43 +34,54 @@ class Plan:
         self._xp: Any = mx if rows[0].masks.on_device else np
         self.pipelined = self._xp is mx and not self.guided
         self._edits = Edits(self._xp, samplings, vocab_size)
+        # What was said changes what may follow, and on the host what is not needed is not chosen.
+        self.at_once = self._xp is mx and not self._edits.tallies
         self._edits.recount(tokens, [len(row.job.prompt) for row in rows])
         self._chooser = Chooser(self._xp, samplings, vocab_size)
 
-    def choose(self, logits: mx.array) -> tuple[mx.array, list[Any]]:
-        """The next token ids (rows,), and for each row where its logprobs will be found."""
-        usable: Any = logits
+    def choose(self, logits: mx.array) -> tuple[Any, list[Any]]:
+        """Each row's next token (rows,) by its logits (rows, vocabulary), and where its logprobs
+        will be found.
+        """
+        noise = [] if self._chooser.all_greedy else [r.noise.at(r.position) for r in self.rows]
+        asked = [row.constraint.here.allowed if row.constraint else None for row in self.rows]
+        return self._choose(self.usable(logits), asked, noise)
+
+    def choose_along(self, usable: Any, asked: Sequence[MaskRow | None]) -> tuple[Any, list[Any]]:
+        """The lone row's tokens (places,) at places that follow each other, by usable logits
+        (places, vocabulary), as if the token before each were the one that was proposed.
+        """
+        [row] = self.rows
+        places = range(row.position, row.position + len(asked))
+        noise = [] if self._chooser.all_greedy else [row.noise.at(place) for place in places]
+        return self._choose(usable, asked, noise)
+
+    def usable(self, logits: mx.array) -> Any:
+        """Logits as the choice needs them: on the host, or of enough precision."""
         if self._xp is np:
-            usable = to_numpy(logits)
-        elif self._scored or not self._argmax_only:
-            usable = logits.astype(mx.float32)
+            return to_numpy(logits)
+        if self._scored or not self._argmax_only:
+            return logits.astype(mx.float32)
+        return logits
+
+    def _choose(
+        self, usable: Any, asked: Sequence[MaskRow | None], noise: Sequence[float]
+    ) -> tuple[Any, list[Any]]:
         usable = self._edits.apply(usable)
-        if self.guided:
-            usable = self._masked(usable)
-        greedy = self._chooser.all_greedy
-        noise = [] if greedy else [row.noise.at(row.position) for row in self.rows]
+        if any(allowed is not None for allowed in asked):
+            everything = self.rows[0].masks.everything
+            masked = [everything if allowed is None else allowed for allowed in asked]
+            usable = masks.apply(self._xp, usable, masked)
         chosen = self._chooser.choose(usable, noise)
         if not self._scored:
-            return _as_inputs(chosen), [None] * len(self.rows)
+            return chosen, [None] * len(asked)
         scores = Scores(self._xp, usable, chosen, self._top)
         if self._xp is mx:
             mx.async_eval(*scores.arrays)  # type: ignore[no-untyped-call]
-        return _as_inputs(chosen), [(scores, place) for place in range(len(self.rows))]
+        return chosen, [(scores, place) for place in range(len(asked))]
 
-    def _masked(self, logits: Any) -> Any:
-        asked = [row.constraint.allowed if row.constraint else None for row in self.rows]
-        if all(allowed is None for allowed in asked):
-            return logits
-        everything = self.rows[0].masks.everything
-        packed = [everything if allowed is None else allowed for allowed in asked]
-        return masks.apply(self._xp, logits, packed)
-
-    def feed(self, inputs: mx.array) -> None:
-        """The rows' chosen tokens go to the model now."""
+    def feed(self, tokens: Any) -> None:
+        """The rows say these tokens (rows,), an array of either kind."""
         for row in self.rows:
             row.position += 1
-        self._edits.count(inputs if self._xp is mx else np.array(inputs))
-
-
-def _as_inputs(chosen: Any) -> mx.array:
-    return mx.array(chosen).astype(mx.uint32)
+        self._edits.count(self._xp.array(tokens))

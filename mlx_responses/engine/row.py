@@ -34,7 +34,7 @@ class Row:
         self.masks = masks
         self.noise = Noise(job.sampling.seed)
         self.position = 0
-        self.constraint = Constraint(job.guide, masks) if job.guide is not None else None
+        self.constraint = Constraint(job.guide, masks, end_ids) if job.guide else None
         self.fault: str | None = None
         self.uid = -1
 

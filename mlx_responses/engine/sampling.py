@@ -8,6 +8,7 @@ Each row draws one uniform number a token, by (seed, position) alone, and invert
 function in vocabulary order. So what else is in the batch cannot change a row's noise.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -86,6 +87,11 @@ class Edits:
         self._seen = self._counts = None
         self._bias = self._biases(samplings) if any(s.logit_bias for s in samplings) else None
         self._dry = Dry(xp, samplings, vocab_size) if any(map(is_dry, samplings)) else None
+
+    @property
+    def tallies(self) -> bool:
+        """Whether what is said changes what may follow."""
+        return self._repeats or self._counts_output or self._dry is not None
 
     def _column(self, values: Sequence[float]) -> Array:
         return self._xp.array(np.array(values, np.float32)[:, None])
@@ -245,11 +251,12 @@ class Scores:
         return self._chosen, self._ids, self._values
 
     def of(self, row: int, count: int) -> Logprob:
-        """The logprobs at `row`, with its `count` likeliest."""
+        """The logprobs at `row`, with its `count` likeliest, less those that cannot be."""
         if self._read is None:
             self._read = (self._chosen.tolist(), self._ids.tolist(), self._values.tolist())
         chosen, ids, values = (column[row] for column in self._read)
-        top = sorted(zip(ids, values, strict=True), key=lambda pair: -pair[1])
+        possible = [pair for pair in zip(ids, values, strict=True) if pair[1] > -math.inf]
+        top = sorted(possible, key=lambda pair: -pair[1])
         return Logprob(chosen=chosen[0], top=tuple(top[:count]))
 
 
@@ -261,3 +268,14 @@ def _logsumexp(xp: Any, logits: Array) -> Array:
 def to_numpy(logits: mx.array) -> np.ndarray[Any, np.dtype[np.float32]]:
     """Computed logits as float32 on the host; waits for them."""
     return np.array(logits.astype(mx.float32), copy=False)
+
+
+class Certain:
+    """Logprobs of forced tokens (rows): under the mask nothing else can be. See `Scores`."""
+
+    def __init__(self, tokens: Sequence[int]) -> None:
+        self._tokens = tokens
+
+    def of(self, row: int, count: int) -> Logprob:
+        """See `Scores`."""
+        return Logprob(chosen=0.0, top=((self._tokens[row], 0.0),)[:count])

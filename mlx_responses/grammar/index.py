@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from itertools import count
 from threading import Lock
 
+import numpy as np
 from outlines_core import Index
 
 from mlx_responses.grammar.automaton import visits_of
@@ -21,6 +22,8 @@ MAX_VISITS = 300
 """Counted at most, whatever the vocabulary."""
 MAX_FORCED = 256
 """Bytes of one forced run."""
+MAX_SPELLINGS = 1_024
+"""Tokens of a state that may still force a text: the beginnings of one, each spelled a few ways."""
 
 
 def is_quick(vocabulary: Vocabulary, regex: str, budget_ms: float) -> bool:
@@ -42,6 +45,7 @@ class Table:
         self.first: int = index.get_initial_state()
         self.number = next(NUMBERS)
         self._masks: dict[int, Mask] = {}
+        self._forced: dict[int, tuple[int, ...]] = {}
         self._lock = Lock()
 
     @classmethod
@@ -93,25 +97,42 @@ class Table:
                 self._masks[state] = known = self.vocabulary.mask_of(ids)
             return known
 
-    def forced_text(self, state: int) -> tuple[bytes, bool]:
+    def forced(self, state: int) -> tuple[int, ...]:
+        """The tokens of the only text that can follow a state. One at the text's end is left out
+        where it could go on differently.
+        """
+        known = self._forced.get(state)
+        if known is None:
+            narrow = np.bitwise_count(self.mask(state)).sum() <= MAX_SPELLINGS
+            known = self._forced[state] = self._spelled(state) if narrow else ()
+        return known
+
+    def _spelled(self, state: int) -> tuple[int, ...]:
+        text, at_end = self._forced_text(state)
+        ids = self.vocabulary.encode(text) if text else []
+        run: list[int] = []
+        here: int | None = state
+        for token in ids if at_end else ids[:-1]:
+            here = None if here is None else self.next(here, token)
+            if here is None:
+                break
+            run.append(token)
+        return tuple(run)
+
+    def _forced_text(self, state: int) -> tuple[bytes, bool]:
         """The only bytes that can follow a state, and whether the text then has to end."""
         text = b""
         while len(text) < MAX_FORCED:
-            tokens = [self.vocabulary.tokens[token] for token in self.allowed(state)]
-            if self.is_final(state) or not tokens:
-                return text, not tokens
-            shared = _shared_start(tokens)
-            if not shared:
-                return text, False
-            step = next((token for token in self.allowed(state) if self._is(token, shared)), None)
-            after = None if step is None else self.next(state, step)
+            allowed = list(self.allowed(state))
+            if self.is_final(state) or not allowed:
+                return text, not allowed
+            shared = _shared_start([self.vocabulary.tokens[token] for token in allowed])
+            step = next((t for t in allowed if self.vocabulary.tokens[t] == shared), None)
+            after = self.next(state, step) if shared and step is not None else None
             if after is None:
                 return text + shared, False
             text, state = text + shared, after
         return text, False
-
-    def _is(self, token_id: int, text: bytes) -> bool:
-        return self.vocabulary.tokens[token_id] == text
 
 
 def _shared_start(texts: list[bytes]) -> bytes:
@@ -158,18 +179,7 @@ class TableGuide:
     def forced(self) -> list[int]:
         """See `Guide`."""
         here = self._path[-1]
-        if here is None:
-            return []
-        text, at_end = self._table.forced_text(here)
-        ids = self._table.vocabulary.encode(text) if text else []
-        run: list[int] = []
-        for token in ids if at_end else ids[:-1]:
-            after = None if here is None else self._table.next(here, token)
-            if after is None:
-                break
-            run.append(token)
-            here = after
-        return run
+        return [] if here is None else list(self._table.forced(here))
 
     def rollback(self, count: int) -> None:
         """See `Guide`."""

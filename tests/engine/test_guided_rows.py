@@ -37,6 +37,12 @@ class Script:
     def advance(self, token_id):
         self.said.append(token_id)
 
+    def forced(self):
+        return []
+
+    def rollback(self, count):
+        del self.said[len(self.said) - count :]
+
 
 @pytest.mark.parametrize("sampling", [GREEDY, WARM])
 def test_a_guide_decides_what_may_be_said(engine, sampling):

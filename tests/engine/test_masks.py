@@ -18,7 +18,7 @@ def rows(xp, vocab_size=40, **options):
 
 
 def allowed(xp, row, vocab_size=40):
-    return set(np.flatnonzero(np.array(masks.unpack(xp, row[None], vocab_size))[0]).tolist())
+    return set(np.flatnonzero(np.array(masks.unpack(xp, row.placed[None], vocab_size))[0]).tolist())
 
 
 @on
@@ -34,7 +34,6 @@ def test_tokens_that_a_mask_does_not_reach_or_the_logits_do_not_have_are_not_all
     assert allowed(xp, rows(xp, 70).make([5], None), 70) == {0, 2}
     assert allowed(xp, rows(xp, 3).make([2**32 - 1, 1], None), 3) == {0, 1, 2}
     assert allowed(xp, rows(xp).everything) == set(range(40))
-    assert allowed(xp, rows(xp).only(37)) == {37}
 
 
 @on
@@ -44,6 +43,14 @@ def test_only_masked_rows_lose_tokens(xp):
     masked = np.array(masks.apply(xp, logits, [made.make([6], None), made.everything]))
     assert np.flatnonzero(np.isfinite(masked[0])).tolist() == [1, 2]
     assert np.isfinite(masked[1]).all()
+
+
+@given(st.sets(st.integers(0, 99), min_size=1))
+def test_a_row_knows_which_tokens_it_allows_and_how_many(tokens):
+    words = [sum(1 << (t % 32) for t in tokens if t // 32 == j) for j in range(4)]
+    row = rows(np, 100).make(words, None)
+    assert row.size == len(tokens)
+    assert {token for token in range(100) if row.allows(token)} == tokens
 
 
 @on
@@ -65,23 +72,24 @@ class Asked:
 
     def mask(self):
         self.asked += 1
-        return [1 << self.asked]
+        return [3 << self.asked]
 
     def advance(self, _):
         del self.states[0]
+
+    def forced(self):
+        return []
 
 
 @on
 def test_a_row_is_made_once_for_a_state_and_each_time_for_one_without_a_name(xp):
     guide = Asked("a", "b", "a", None, None)
-    constraint = Constraint(guide, rows(xp))
+    constraint = Constraint(guide, rows(xp), frozenset())
     seen = []
-    for _ in range(5):
-        constraint.ask()
-        seen.append(allowed(xp, constraint.allowed))
-        constraint.hear(0)
-        guide.states.append(None)
-    assert seen == [{1}, {2}, {1}, {3}, {4}]
+    for said in ([], [0], [0], [0], [0]):
+        constraint.ask(said)
+        seen.append(allowed(xp, constraint.here.allowed))
+    assert [min(row) for row in seen] == [1, 2, 1, 3, 4]
 
 
 def test_rows_asked_for_least_recently_make_room():
