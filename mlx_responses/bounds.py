@@ -8,18 +8,31 @@ thread of its own, away from rendering and from the event loop: awaiting here ho
 import asyncio
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
+from mlx_responses.dialects import Brackets, Dialect, is_text
 from mlx_responses.draft import Draft
 from mlx_responses.engine.load import Loaded
 from mlx_responses.errors import RequestError
 from mlx_responses.grammar import Grammars, Source, Vocabulary, Written, write_schema
-from mlx_responses.grammar.calls import Form, Thinking, Tool, calling, calling_or_document
-from mlx_responses.grammar.freeform import write_input
-from mlx_responses.offer import Offered
+from mlx_responses.grammar.calls import (
+    Form,
+    Staged,
+    Thinking,
+    Tool,
+    Way,
+    after_text,
+    calling,
+    calling_or_document,
+    fixed_text,
+    thought,
+)
+from mlx_responses.grammar.freeform import write_input, write_spread_input
+from mlx_responses.grammar.spread import Pairs, write_spread
+from mlx_responses.offer import CUSTOM_INPUT, Offered
 from mlx_responses.wire.request import CreateResponse, Grammar
 from mlx_responses.wire.tools import (
     CustomTool,
@@ -37,6 +50,10 @@ T = TypeVar("T")
 ANY_OBJECT = {"type": "object"}
 RELAXED_LOGGED = 256
 """Distinct lines in the log; they are made of clients' text, so there must be an end."""
+NO_ARGUMENTS = {"type": "object", "properties": {}, "additionalProperties": False}
+"""Of a function that says nothing of its parameters."""
+INPUT = {"properties": {CUSTOM_INPUT: {"type": "string"}}}
+"""Of a custom tool, as the model is shown it."""
 
 
 class Bounds:
@@ -71,26 +88,29 @@ class Bounds:
         inner = self._inner(draft, wanted, param)
         if inner is None or not draft.thinking or draft.dialect.thought is None:
             return inner
+        grammars = self._of(draft.loaded)
         opening, closing = draft.dialect.thought
-        opened = draft.prompt.opening.rstrip().endswith(opening.rstrip())
-        vocabulary = self._of(draft.loaded).vocabulary
-        return Thinking(vocabulary, inner, end=closing, opening=None if opened else opening)
+        if draft.prompt.opening.rstrip().endswith(opening.rstrip()):
+            return Thinking(grammars.vocabulary, inner, end=closing, opening=None)
+        if draft.dialect.answer:
+            if draft.offer.mode == "auto" and wanted is None:
+                return inner  # free text, thoughts among it
+            return Staged(grammars.vocabulary, [thought(grammars, opening, closing), inner])
+        return Thinking(grammars.vocabulary, inner, end=closing, opening=opening)
 
     def _inner(self, draft: Draft, wanted: Format | Grammar | None, param: str) -> Source | None:
         offer, grammars = draft.offer, self._of(draft.loaded)
-        calls = bool(offer.allowed) and offer.mode != "none"
-        form = _form(draft) if calls else None
-        if wanted is not None and draft.dialect.answer:
-            raise _impossible(draft, param)
-        if form is None:
-            return None if wanted is None else at(param, lambda: _document(grammars, wanted))
-        tools = [_tool(one) for one in offer.allowed]
-        self._tell_relaxed(tools)
+        if not offer.allowed or offer.mode == "none" or not draft.dialect.forms:
+            if offer.mode == "required":
+                raise _impossible(draft, "tool_choice")
+            return None if wanted is None else at(param, lambda: _document(draft, grammars, wanted))
+        ways = ways_of(draft.dialect, offer.allowed, grammars)
+        self._tell_relaxed(ways[0][1])
         parallel = draft.order.request.parallel_tool_calls
         if offer.mode == "required" or wanted is None:
             return at(
                 "tools",
-                lambda: calling(grammars, form, tools, mode=offer.mode, parallel=parallel),
+                lambda: calling(grammars, ways, mode=offer.mode, parallel=parallel),
             )
         if not isinstance(wanted, JsonObjectFormat | JsonSchemaFormat):
             raise RequestError(
@@ -100,12 +120,14 @@ class Bounds:
                 code="unsupported_value",
             )
         document = at(param, lambda: _written(wanted))
+        if answer := _lead(draft):
+            document = after_text(grammars.vocabulary, answer, document)
         return at(
             "tools",
-            lambda: calling_or_document(grammars, form, tools, document, parallel=parallel),
+            lambda: calling_or_document(grammars, ways[0], document, parallel=parallel),
         )
 
-    def _tell_relaxed(self, tools: list[Tool]) -> None:
+    def _tell_relaxed(self, tools: Sequence[Tool]) -> None:
         """Log once what the arguments of a function that is not strict are not held to."""
         for tool in tools:
             left_out = ", ".join(tool.arguments.relaxed)
@@ -142,22 +164,32 @@ def _format(request: CreateResponse) -> tuple[Format | Grammar | None, str]:
     return None, ""
 
 
-def _form(draft: Draft) -> Form | None:
-    """How this model's calls are bounded; None: they are read, and cannot be promised.
+def ways_of(dialect: Dialect, allowed: Sequence[Offered], grammars: Grammars) -> list[Way]:
+    """Every way in which a dialect writes calls, with the arguments of these tools as it has them.
 
-    Raises `RequestError` where the request needs the promise.
+    Raises `RequestError` for a tool whose arguments cannot be promised.
     """
-    brackets = draft.dialect.brackets
-    if brackets is not None and brackets.parameters is None:
-        return Form(
-            brackets.marker, brackets.head, brackets.middle, brackets.foot, brackets.separator
-        )
-    if draft.offer.mode == "required":
-        raise _impossible(draft, "tool_choice")
-    for one in draft.offer.allowed:
-        if getattr(one.tool, "strict", False):
-            raise _impossible(draft, f"{one.path}.strict")
-    return None
+    return [
+        (_form(form), [_tool(one, form, grammars) for one in allowed]) for form in dialect.forms
+    ]
+
+
+def _form(brackets: Brackets) -> Form:
+    """How a call is written, in the grammar's words."""
+    return Form(
+        brackets.marker,
+        brackets.head,
+        brackets.middle,
+        brackets.foot,
+        brackets.separator,
+        brackets.at_start,
+    )
+
+
+def _lead(draft: Draft) -> str:
+    """What has to stand before the visible answer, if the prompt has not written it already."""
+    answer = draft.dialect.answer
+    return "" if draft.prompt.opening.endswith(answer) else answer
 
 
 def _impossible(draft: Draft, param: str) -> RequestError:
@@ -169,15 +201,30 @@ def _impossible(draft: Draft, param: str) -> RequestError:
     )
 
 
-def _tool(one: Offered) -> Tool:
+def _tool(one: Offered, brackets: Brackets, grammars: Grammars) -> Tool:
+    schema = INPUT if isinstance(one.tool, CustomTool) else one.tool.parameters
+    pairs = _pairs(brackets, schema)
     if isinstance(one.tool, CustomTool):
         form = one.tool.format
         syntax, text = (
             (form.syntax, form.definition) if isinstance(form, GrammarFormat) else (None, "")
         )
-        return Tool(one.shown, at(f"{one.path}.format", lambda: write_input(syntax, text)))
-    schema = one.tool.parameters or {**ANY_OBJECT, "properties": {}}
+        if pairs is None:
+            written = at(f"{one.path}.format", lambda: write_input(syntax, text))
+        else:
+            written = at(
+                f"{one.path}.format",
+                lambda: write_spread_input(syntax, text, pairs, grammars.vocabulary),
+            )
+        return Tool(one.shown, written)
+    schema = NO_ARGUMENTS if schema is None else schema
     strict = bool(one.tool.strict)
+    if pairs is not None:
+        written = at(
+            f"{one.path}.parameters",
+            lambda: write_spread(schema, pairs, grammars.vocabulary, strict=strict),
+        )
+        return Tool(one.shown, written)
     written = at(
         f"{one.path}.parameters",
         lambda: write_schema(schema, strict=strict, only_object=True, ordered=strict),
@@ -185,8 +232,33 @@ def _tool(one: Offered) -> Tool:
     return Tool(one.shown, written)
 
 
-def _document(grammars: Grammars, wanted: Format | Grammar) -> Source:
+def _pairs(brackets: Brackets, schema: Any) -> Pairs | None:
+    """How arguments are written one by one, in the grammar's words; None: they are one object."""
+    kind = brackets.parameters
+    if kind is None:
+        return None
+    return Pairs(
+        before=kind.before,
+        between=kind.between,
+        after=kind.after,
+        separator=kind.separator,
+        quote=kind.quote,
+        raw=kind.raw,
+        unsaid=kind.unsaid,
+        is_text=lambda name: is_text(schema, name),
+    )
+
+
+def _document(draft: Draft, grammars: Grammars, wanted: Format | Grammar) -> Source:
     """The whole text follows this (D-19: whatever `strict` says)."""
+    document = _text(grammars, wanted)
+    answer = _lead(draft)
+    if not answer:
+        return document
+    return Staged(grammars.vocabulary, [fixed_text(grammars, answer), document])
+
+
+def _text(grammars: Grammars, wanted: Format | Grammar) -> Source:
     match wanted:
         case JsonObjectFormat():
             return grammars.json_object()

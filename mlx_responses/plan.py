@@ -108,7 +108,7 @@ def _reader(draft: Draft) -> dialects.Reader:
         draft.dialect.name,
         thinking=draft.thinking,
         opening=draft.prompt.opening,
-        calls=bool(shown) and draft.offer.mode != "none",
+        calls="bounded" if shown and draft.offer.mode != "none" else "none",
         tools={tool.name: tool.parameters or {} for tool in shown},
     )
 

@@ -248,3 +248,48 @@ def test_what_a_function_that_is_not_strict_is_not_held_to_is_logged_once(
         with_live(catalog, story)
     [said] = [text for text in caplog.messages if "not held to" in text]
     assert "uniqueItems at #/properties/tags" in said
+
+
+TOLD = (
+    "{% for t in tools or [] %}{{ t.function.name }}{% endfor %}"
+    "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}"
+    "{% for c in m.tool_calls or [] %}{{ c.function.name }}{{ c.function.arguments }}{% endfor %}"
+    "<|im_end|>\n{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+"""A chat template that shows tools, so that a model's own way of calling is asked of it."""
+
+
+def speaking(folder: Path, dialect: str) -> Catalog:
+    """A tiny model that is said to speak a dialect, and to think when asked to."""
+    spec = next(iter(tiny_catalog(folder)))
+    (folder / "chat_template.jinja").write_text(TOLD)
+    spec = msgspec.structs.replace(
+        spec, context_window=4096, dialect=dialect, thinking=("high",), default_effort="none"
+    )
+    return Catalog({"tiny": spec}, {})
+
+
+@pytest.mark.parametrize("dialect", ["harmony", "qwen3_coder", "glm", "gemma4", "lfm2", "llama"])
+def test_a_call_can_be_forced_of_a_model_with_a_way_of_its_own(
+    dialect: str, tmp_path: Path
+) -> None:
+    async def story(live: Live) -> None:
+        made = await ask(
+            live, tools=[ADD], tool_choice="required", parallel_tool_calls=False, **WILD
+        )
+        (call,) = made["output"]
+        assert call["name"] == "add"
+        jsonschema_rs.validate(ADD["parameters"], json.loads(call["arguments"]))
+        await ask(live, tools=[ADD], input=[*made["output"], {"role": "user", "content": "x"}])
+
+    with_live(speaking(tmp_path, dialect), story)
+
+
+def test_a_schema_holds_in_harmonys_final_channel(tmp_path: Path) -> None:
+    async def story(live: Live) -> None:
+        for seed in range(3):
+            made = await ask(live, text=schema_format(PERSON), **WILD, seed=seed)
+            assert [item["type"] for item in made["output"]] == ["message"]
+            jsonschema_rs.validate(PERSON, json.loads(made["output_text"]))
+
+    with_live(speaking(tmp_path, "harmony"), story)

@@ -8,6 +8,7 @@ Knows no items, events or grammars.
 """
 
 from collections.abc import Iterable, Mapping
+from typing import Literal
 
 from mlx_responses.dialects.deepseek import DEEPSEEK, DEEPSEEK_DSML
 from mlx_responses.dialects.dialect import Brackets, Dialect, Ear, Parameters, Reader, Schema
@@ -24,6 +25,7 @@ from mlx_responses.dialects.qwen import QWEN
 from mlx_responses.dialects.qwen3_coder import QWEN3_CODER, SEED_OSS
 from mlx_responses.dialects.sections import KIMI
 from mlx_responses.dialects.transcript import Transcript
+from mlx_responses.dialects.values import is_text
 
 __all__ = [
     "DIALECTS",
@@ -34,8 +36,11 @@ __all__ = [
     "Reader",
     "Transcript",
     "detect",
+    "is_text",
     "reader",
 ]
+
+Calls = Literal["any", "bounded", "none"]
 
 _FAMILIES = (
     *(HARMONY, MINIMAX, DEEPSEEK_DSML, DEEPSEEK, GEMMA4, FUNCTION_GEMMA, LONGCAT, GLM, LFM2),
@@ -56,7 +61,7 @@ def reader(
     *,
     thinking: bool,
     opening: str | None = None,
-    calls: bool = True,
+    calls: Calls = "any",
     tools: Mapping[str, Schema] | None = None,
 ) -> Reader:
     """A Reader for one turn of a model that speaks `name`; an unknown name is read as plain text.
@@ -64,13 +69,15 @@ def reader(
     thinking  the model was asked to think
     opening   the text that the prompt put in front of the answer (`Prompt.opening`): it says
               whether a thought is open already. Unknown: with `thinking`, what comes first is one.
-    calls     False where no tool is offered: then markers of calls are text
+    calls     any: however a model of the family may write them
+              bounded: a grammar holds every call, so only what begins as `forms` do is one
+              none: no tool is offered, and markers of calls are text
     tools     the schemas of the offered tools' parameters by name: they decide what a value is
               that a dialect writes without quotes. Unknown: JSON where it parses, else a string.
     """
     dialect = DIALECTS.get(name, PLAIN)
     known = None if thinking and opening is None else opening or ""
-    return dialect.reader(Ear(known, calls, tools))
+    return dialect.reader(Ear(known, calls != "none", tools, calls == "bounded"))
 
 
 def detect(control_texts: Iterable[str], template_text: str, model_type: str = "") -> str:

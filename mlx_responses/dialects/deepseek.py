@@ -39,7 +39,7 @@ DEEPSEEK = Dialect(
     name="deepseek",
     reader=Tags({BEGIN: SECTION.read}).reader,
     recognises=lambda controls, template, _model_type: BEGIN in controls or BEGIN in template,
-    brackets=Brackets(BEGIN, CALL_BEGIN, SEP, CALL_END + END),
+    forms=(Brackets(BEGIN, CALL_BEGIN, SEP, CALL_END + END),),
     thought=THINK,
 )
 
@@ -52,24 +52,28 @@ def _dsml(block: str) -> Markup:
     )
 
 
-CALLS = _dsml("function_calls")
+def _brackets(markup: Markup) -> Brackets:
+    return Brackets(
+        marker=markup.block[0],
+        head=f'\n{markup.call[0]}"',
+        middle='">\n',
+        foot=f"{markup.call[1]}\n{markup.block[1]}",
+        parameters=Parameters(
+            before=f'{markup.parameter[0]}"',
+            between='" string="{}">',
+            after=f"{markup.parameter[1]}\n",
+        ),
+    )
+
+
+CALLS, OTHER_CALLS = _dsml("function_calls"), _dsml("tool_calls")
 
 DEEPSEEK_DSML = Dialect(
     name="deepseek_dsml",
-    reader=Tags({**CALLS.readers, **_dsml("tool_calls").readers}).reader,
+    reader=Tags({**CALLS.readers, **OTHER_CALLS.readers}).reader,
     recognises=lambda controls, template, model_type: (
         model_type == "deepseek_v32" or DSML in template or DSML in controls
     ),
-    brackets=Brackets(
-        marker=CALLS.block[0],
-        head=f'\n{CALLS.call[0]}"',
-        middle='">\n',
-        foot=f"{CALLS.call[1]}\n{CALLS.block[1]}",
-        parameters=Parameters(
-            before=f'{CALLS.parameter[0]}"',
-            between='" string="{}">',
-            after=f"{CALLS.parameter[1]}\n",
-        ),
-    ),
+    forms=(_brackets(CALLS), _brackets(OTHER_CALLS)),
     thought=THINK,
 )

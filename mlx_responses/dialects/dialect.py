@@ -40,11 +40,13 @@ class Ear(msgspec.Struct, frozen=True):
     opening  the text that the prompt put in front of the answer; None: unknown, assume a thought
     calls    whether calls are read; if not, their markers are text
     tools    the schemas of the tools' parameters by name; None: unknown
+    bounded  a grammar holds what begins as the dialect's `forms` do, so only that is a call
     """
 
     opening: str | None = ""
     calls: bool = True
     tools: Mapping[str, Schema] | None = None
+    bounded: bool = False
 
     def ends_with(self, marker: str) -> bool:
         """Is the thought that `marker` begins open already?"""
@@ -58,9 +60,10 @@ class Ear(msgspec.Struct, frozen=True):
 class Parameters(msgspec.Struct, frozen=True):
     """How arguments are written one by one: before NAME between VALUE after, for each.
 
-    Values of strings stand as they are, others as JSON; where strings are quoted, `quote` is the
-    mark on both sides. `separator` stands between two parameters. `{}` in `between` is where `true`
-    is written before a string, `false` before another value.
+    Values of strings stand as they are, or, where not `raw`, as JSON like all others; where strings
+    are quoted, `quote` is the mark on both sides. `separator` stands between two parameters. `{}`
+    in `between` is where `true` is written before a string, `false` before another value. What
+    ends a value cannot be part of one, and neither can any of `unsaid`.
     """
 
     before: str
@@ -68,6 +71,8 @@ class Parameters(msgspec.Struct, frozen=True):
     after: str
     separator: str = ""
     quote: str = ""
+    raw: bool = True
+    unsaid: tuple[str, ...] = ()
 
 
 class Brackets(msgspec.Struct, frozen=True):
@@ -76,6 +81,7 @@ class Brackets(msgspec.Struct, frozen=True):
     marker      tells a call from text
     separator   between one call and the next, which begins with the marker again
     parameters  how the arguments are written; None: they are one JSON object
+    at_start    only what an answer begins with, but for blanks, is such a call
     """
 
     marker: str
@@ -84,6 +90,7 @@ class Brackets(msgspec.Struct, frozen=True):
     foot: str
     separator: str = ""
     parameters: Parameters | None = None
+    at_start: bool = False
 
 
 def json_brackets(marker: str, before: str, after: str, key: str = "arguments") -> Brackets:
@@ -96,7 +103,7 @@ class Dialect(msgspec.Struct, frozen=True):
 
     reader      makes a Reader of one turn
     recognises  (control texts, chat template, model_type) -> does such a model speak it?
-    brackets    how a call is written, None where none can be
+    forms       how a call may be written, the usual way first; empty where none can be
     thought     the texts around a thought, None where there are none
     answer      what stands between a thought, or the opening, and the visible answer
     """
@@ -104,6 +111,6 @@ class Dialect(msgspec.Struct, frozen=True):
     name: str
     reader: Callable[[Ear], Reader]
     recognises: Callable[[frozenset[str], str, str], bool]
-    brackets: Brackets | None = None
+    forms: tuple[Brackets, ...] = ()
     thought: tuple[str, str] | None = None
     answer: str = ""

@@ -56,7 +56,7 @@ FUNCTION_GEMMA = Dialect(
     recognises=lambda controls, template, _model_type: (
         FUNCTION_MARKS[0] in controls or FUNCTION_MARKS[0] in template
     ),
-    brackets=_brackets(FUNCTION_MARKS, "<escape>"),
+    forms=(_brackets(FUNCTION_MARKS, "<escape>"),),
 )
 
 GEMMA4 = Dialect(
@@ -67,6 +67,6 @@ GEMMA4 = Dialect(
     recognises=lambda controls, template, _model_type: (
         set(GEMMA4_MARKS) <= controls or all(mark in template for mark in GEMMA4_MARKS)
     ),
-    brackets=_brackets(GEMMA4_MARKS, '<|"|>'),
+    forms=(_brackets(GEMMA4_MARKS, '<|"|>'),),
     thought=(GEMMA4_THOUGHT[0] + "\n", GEMMA4_THOUGHT[1]),
 )

@@ -90,7 +90,7 @@ GLM = Dialect(
     recognises=lambda controls, template, _model_type: (
         "<arg_key>" in template or "<arg_key>" in controls
     ),
-    brackets=PLAIN_PAIRS.brackets,
+    forms=(PLAIN_PAIRS.brackets,),
     thought=THINK,
 )
 
@@ -100,6 +100,6 @@ LONGCAT = Dialect(
     recognises=lambda controls, template, _model_type: (
         "<longcat_tool_call>" in template or "<longcat_tool_call>" in controls
     ),
-    brackets=LONGCAT_PAIRS.brackets,
+    forms=(LONGCAT_PAIRS.brackets,),
     thought=LONGCAT_THINK,
 )

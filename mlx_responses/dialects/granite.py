@@ -10,5 +10,5 @@ GRANITE = Dialect(
     name="granite",
     reader=Tags({CALL: read_block(CALL_END)}, thought=None).reader,
     recognises=lambda controls, template, _model_type: CALL in controls or CALL in template,
-    brackets=json_brackets(CALL, "[", "]"),
+    forms=(json_brackets(CALL, "[", "]"),),
 )

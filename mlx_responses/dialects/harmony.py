@@ -19,6 +19,7 @@ START, CHANNEL, MESSAGE = "<|start|>", "<|channel|>", "<|message|>"
 ENDS = ("<|end|>", "<|call|>", "<|return|>")
 MARKS = (START, CHANNEL, *ENDS)
 ANALYSIS, FINAL = f"{CHANNEL}analysis{MESSAGE}", f"{CHANNEL}final{MESSAGE}"
+CALL = f"{CHANNEL}commentary to=functions."
 MAX_HEADER = 400
 """Characters: a role, a channel, a recipient and a content type."""
 
@@ -60,6 +61,8 @@ class _Turn:
         recipient = header["late"] or header["early"] or ""
         name = recipient.removeprefix("functions.")
         if recipient and not (self._ear.calls and name):
+            return False
+        if recipient and self._ear.bounded and CALL not in scan.text[:end]:
             return False
         scan.take(end + len(MESSAGE))
         if recipient:
@@ -109,12 +112,14 @@ HARMONY = Dialect(
     name="harmony",
     reader=lambda ear: ScanReader(lambda scan: _Turn(ear, scan).walk()),
     recognises=recognises,
-    brackets=Brackets(
-        marker=f"{CHANNEL}commentary to=functions.",
-        head="",
-        middle=f" <|constrain|>json{MESSAGE}",
-        foot="<|call|>",
-        separator=f"{START}assistant",
+    forms=(
+        Brackets(
+            marker=CALL,
+            head="",
+            middle=f" <|constrain|>json{MESSAGE}",
+            foot="<|call|>",
+            separator=f"{START}assistant",
+        ),
     ),
     thought=(ANALYSIS, f"<|end|>{START}assistant"),
     answer=FINAL,

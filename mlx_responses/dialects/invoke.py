@@ -16,6 +16,7 @@ def _brackets(markup: Markup) -> Brackets:
             before=f'{markup.parameter[0]}"',
             between='">',
             after=markup.parameter[1] + ("\n" if markup.block[0] else ""),
+            unsaid=("<![CDATA[",) if markup.cdata else (),
         ),
     )
 
@@ -43,7 +44,7 @@ def _dialect(name: str, markup: Markup, sign: str) -> Dialect:
         name=name,
         reader=Tags(markup.readers).reader,
         recognises=lambda controls, template, _model_type: sign in controls or sign in template,
-        brackets=_brackets(markup),
+        forms=(_brackets(markup),),
         thought=THINK,
     )
 

@@ -5,9 +5,9 @@ What has no mark is a call only where an answer begins, and only with the key `p
 where the tools are known, with the name of one of them.
 """
 
-from mlx_responses.dialects.dialect import Dialect, Ear, json_brackets
+from mlx_responses.dialects.dialect import Brackets, Dialect, Ear, json_brackets
 from mlx_responses.dialects.jsoncall import JsonCall, close, read_call
-from mlx_responses.dialects.pythonic import head, read_calls
+from mlx_responses.dialects.pythonic import KEYWORDS, head, read_calls
 from mlx_responses.dialects.scan import Scan, Walk
 from mlx_responses.dialects.tagged import Tags
 
@@ -18,13 +18,14 @@ MAX_HEAD = 1024
 """Characters of a bare object up to its arguments: its name and what little else there may be."""
 
 
-def _read_tagged(scan: Scan, lead: int, _ear: Ear) -> Walk[bool]:
+def _read_tagged(scan: Scan, lead: int, ear: Ear) -> Walk[bool]:
     """Calls behind the tag."""
     if not (yield from read_call(scan, JsonCall(keys=KEYS), lead)):
         return False
     while True:
         blanks = yield from scan.blanks()
-        mark = yield from scan.sees(";", TAG, start=blanks)
+        marks = (TAG,) if ear.bounded else (";", TAG)
+        mark = yield from scan.sees(*marks, start=blanks)
         lead = blanks + len(mark)
         if not mark or not (yield from read_call(scan, JsonCall(keys=KEYS), lead)):
             return True
@@ -32,7 +33,7 @@ def _read_tagged(scan: Scan, lead: int, _ear: Ear) -> Walk[bool]:
 
 def _read_bare(scan: Scan, lead: int, ear: Ear) -> Walk[bool]:
     """Calls without a tag, JSON or Python."""
-    if (yield from scan.sees("[", start=lead)):
+    if not ear.bounded and (yield from scan.sees("[", start=lead)):
         name, _ = yield from head(scan, lead + 1)
         known = ear.tools is not None and name in ear.tools
         return known and (yield from read_calls(scan, lead, ear))
@@ -69,5 +70,9 @@ LLAMA = Dialect(
     recognises=lambda controls, template, _model_type: (
         TAG in controls or TAG in template or PYTHON[0] in controls
     ),
-    brackets=json_brackets(TAG, "", "", "parameters"),
+    forms=(
+        json_brackets(TAG, "", "", "parameters"),
+        Brackets("{", '"name": "', '", "parameters": ', "}", at_start=True),
+        Brackets(PYTHON[0], "[", "(", f")]{PYTHON[1]}", "", KEYWORDS),
+    ),
 )

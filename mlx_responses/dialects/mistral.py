@@ -42,7 +42,7 @@ MISTRAL = Dialect(
     name="mistral",
     reader=Tags({CALLS: _read}, thought=THINK).reader,
     recognises=lambda controls, template, _model_type: ARGS in controls or ARGS in template,
-    brackets=Brackets(CALLS, "", ARGS, ""),
+    forms=(Brackets(CALLS, "", ARGS, ""),),
     thought=THINK,
 )
 
@@ -50,5 +50,5 @@ MISTRAL_LIST = Dialect(
     name="mistral_list",
     reader=MISTRAL.reader,
     recognises=lambda controls, template, _model_type: CALLS in controls or CALLS in template,
-    brackets=json_brackets(CALLS, " [", "]"),
+    forms=(json_brackets(CALLS, " [", "]"),),
 )

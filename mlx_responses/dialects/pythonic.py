@@ -4,7 +4,7 @@ A call is one when `name(` and a keyword or a bracket follow: positional argumen
 """
 
 from mlx_responses.dialects.arguments import Arguments
-from mlx_responses.dialects.dialect import Dialect, Ear, json_brackets
+from mlx_responses.dialects.dialect import Brackets, Dialect, Ear, Parameters
 from mlx_responses.dialects.jsoncall import close, read_block
 from mlx_responses.dialects.literals import Literal
 from mlx_responses.dialects.scan import Scan, Walk
@@ -103,12 +103,15 @@ def _read_marked(scan: Scan, lead: int, ear: Ear) -> Walk[bool]:
     return found
 
 
+KEYWORDS = Parameters("", "=", "", ", ", raw=False)
+"""Keyword arguments; JSON's strings, numbers, lists and objects are read as Python's are."""
+
 LFM2 = Dialect(
     name="lfm2",
     reader=Tags({OPENING: _read_marked}).reader,
     recognises=lambda controls, template, _model_type: (
         OPENING in controls or OPENING in template or "<|tool_list_start|>" in template
     ),
-    brackets=json_brackets(OPENING, "[", f"]{CLOSING}"),
+    forms=(Brackets(OPENING, "[", "(", f")]{CLOSING}", "", KEYWORDS),),
     thought=("<think>", "</think>"),
 )

@@ -20,6 +20,6 @@ QWEN = Dialect(
     name="qwen",
     reader=Tags({CALL: read_block(CALL_END)}).reader,
     recognises=recognises,
-    brackets=json_brackets(CALL, "\n", f"\n{CALL_END}"),
+    forms=(json_brackets(CALL, "\n", f"\n{CALL_END}"),),
     thought=THINK,
 )

@@ -37,13 +37,23 @@ def _brackets(block: tuple[str, str], trim: str) -> Brackets:
     )
 
 
+BARE = Brackets(
+    marker=FUNCTION[0],
+    head="",
+    middle=">\n",
+    foot=FUNCTION[1],
+    separator="\n",
+    parameters=Parameters(PARAMETER[0], ">\n", f"\n{PARAMETER[1]}\n"),
+)
+"""A call whose block was not opened."""
+
 QWEN3_CODER = Dialect(
     name="qwen3_coder",
     reader=Tags({"<tool_call>": _read, FUNCTION[0]: _read_bare}).reader,
     recognises=lambda _controls, template, _model_type: (
         FUNCTION[0] in template and "<tool_call>" in template
     ),
-    brackets=_brackets(WRAPPED.block, "\n"),
+    forms=(_brackets(WRAPPED.block, "\n"), BARE),
     thought=THINK,
 )
 
@@ -53,6 +63,6 @@ SEED_OSS = Dialect(
     recognises=lambda controls, template, model_type: (
         model_type == "seed_oss" or SEED.block[0] in controls or SEED.block[0] in template
     ),
-    brackets=_brackets(SEED.block, ""),
+    forms=(_brackets(SEED.block, ""),),
     thought=("<seed:think>", "</seed:think>"),
 )

@@ -69,11 +69,13 @@ KIMI = Dialect(
     recognises=lambda controls, template, _model_type: (
         KIMI_SECTION.section[0] in controls or KIMI_SECTION.section[0] in template
     ),
-    brackets=Brackets(
-        marker=KIMI_SECTION.section[0],
-        head=f"{KIMI_SECTION.call[0]}functions.",
-        middle=f":0{KIMI_SECTION.arguments}",
-        foot=KIMI_SECTION.call[1] + KIMI_SECTION.section[1],
+    forms=(
+        Brackets(
+            marker=KIMI_SECTION.section[0],
+            head=f"{KIMI_SECTION.call[0]}functions.",
+            middle=f":0{KIMI_SECTION.arguments}",
+            foot=KIMI_SECTION.call[1] + KIMI_SECTION.section[1],
+        ),
     ),
     thought=THINK,
 )

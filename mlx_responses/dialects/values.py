@@ -33,6 +33,11 @@ def kinds_of(schema: Schema | None, name: str) -> Kinds:
     return _kinds(properties.get(name), schema, MAX_REFERENCES)
 
 
+def is_text(schema: Schema | None, name: str) -> bool:
+    """Is parameter `name` taken for a string, whatever is written?"""
+    return kinds_of(schema, name) == STRING
+
+
 def _kinds(schema: Any, root: Schema, depth: int) -> Kinds:
     if not isinstance(schema, Mapping) or depth == 0:
         return None

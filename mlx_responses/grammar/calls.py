@@ -4,26 +4,17 @@ Knows how a call is written only as a `Form`, which a dialect's brackets give; t
 the two together.
 """
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from mlx_responses.grammar.fixed import fixed
 from mlx_responses.grammar.grammars import Grammars, Written
 from mlx_responses.grammar.guide import Guide, Source
-from mlx_responses.grammar.lexemes import Exact
-from mlx_responses.grammar.phases import Interleaved, Marker, Thoughtful
-from mlx_responses.grammar.pieces import (
-    Grammar,
-    Leaf,
-    Piece,
-    Rule,
-    Special,
-    alt,
-    renamed,
-    rep,
-    seq,
-)
+from mlx_responses.grammar.leaves import without
+from mlx_responses.grammar.lexemes import Both, Chain, Regex
+from mlx_responses.grammar.phases import Interleaved, Marker, Opening, Stages, Thoughtful
+from mlx_responses.grammar.pieces import Grammar, Leaf, Piece, Rule, alt, renamed, rep, seq
 from mlx_responses.grammar.strings import spelled
 from mlx_responses.grammar.vocabulary import Vocabulary
 
@@ -34,6 +25,7 @@ class Form:
 
     marker     tells a call from text; nothing but a call may contain it
     separator  between one call and the next
+    at_start   only what an answer begins with is such a call
     """
 
     marker: str
@@ -41,6 +33,7 @@ class Form:
     middle: str
     foot: str
     separator: str = "\n"
+    at_start: bool = False
 
     @classmethod
     def json(cls, brackets: tuple[str, str], arguments: str = "arguments") -> "Form":
@@ -88,45 +81,84 @@ class Calling:
     """A source for answers that may hold calls among free text."""
 
     def __init__(
-        self, vocabulary: Vocabulary, marker: str, calls: Source | None, most: int | None
+        self, vocabulary: Vocabulary, openings: Sequence[Opening], most: int | None
     ) -> None:
         self._vocabulary = vocabulary
-        self._marker = Marker(vocabulary, marker)
-        self._calls = calls
+        self._openings = openings
         self._most = most
 
     def start(self) -> Guide:
         """See `Source`."""
-        return Interleaved(self._vocabulary, self._marker, self._calls, self._most)
+        return Interleaved(self._vocabulary, self._openings, self._most)
 
 
+class Staged:
+    """A source for answers in parts that follow each other."""
+
+    def __init__(self, vocabulary: Vocabulary, stages: Sequence[Source]) -> None:
+        self._vocabulary = vocabulary
+        self._stages = stages
+
+    def start(self) -> Guide:
+        """See `Source`."""
+        return Stages(self._vocabulary, self._stages)
+
+
+def fixed_text(grammars: Grammars, text: str) -> Source:
+    """Just this text."""
+    body = seq(*fixed(grammars.vocabulary, text))
+    return grammars.written(Written(Grammar("fixed", {"fixed": body})))
+
+
+def thought(grammars: Grammars, opening: str, end: str) -> Source:
+    """A thought between two texts, of which it cannot contain the second."""
+    vocabulary = grammars.vocabulary
+    first, *rest = fixed(vocabulary, end)
+    if isinstance(first, Leaf):  # a lexer could not tell where the thought is over
+        free = Both((Regex("(?s:.*)"), *without([end])))
+        said: list[Piece] = [Leaf(Chain((free, first.lexeme))), *rest]
+    else:
+        said = [rep(Leaf(Regex("(?s:.+)")), 0, 1), first, *rest]
+    body = seq(*fixed(vocabulary, opening), *said)
+    return grammars.written(Written(Grammar("thought", {"thought": body})))
+
+
+Way = tuple[Form, Sequence[Tool]]
+"""A way of writing calls, and the tools with their arguments as it writes them."""
 Mode = Literal["auto", "required", "none"]
 
 
 def calling(
-    grammars: Grammars, form: Form, tools: Sequence[Tool], *, mode: Mode, parallel: bool = True
+    grammars: Grammars,
+    ways: Sequence[Way],
+    *,
+    mode: Mode,
+    parallel: bool = True,
 ) -> Source:
     """Guides for a turn with tools. Raises `RequestError` if a grammar cannot be compiled.
 
-    tools     those that may be called: of a named or an allowed choice only these
+    ways      in which calls are read, with the tools that may be called: of a named or an allowed
+              choice only these; where a call is forced, the first is taken
     auto      free text and calls, in any order; from the marker on a call keeps to the grammar
     required  one call at once, then more (with `parallel`), and no text at all
     none      the marker cannot be written
     """
+    vocabulary = grammars.vocabulary
     most = None if parallel else 1
-    if mode == "none" or not tools:
-        return Calling(grammars.vocabulary, form.marker, None, most)
-    writer = _Calls(grammars.vocabulary, form, tools)
-    if mode == "auto":
-        inner = grammars.written(writer.after_marker())
-        return Calling(grammars.vocabulary, form.marker, inner, most)
-    return grammars.written(writer.required(parallel))
+    if mode == "required":
+        return grammars.written(_Calls(vocabulary, *ways[0]).required(parallel))
+    openings = []
+    for form, tools in ways:
+        inner: Source | None = None
+        if mode != "none" and tools:
+            inner = grammars.written(_Calls(vocabulary, form, tools).after_marker())
+        openings.append(Opening(Marker(vocabulary, form.marker), inner, form.at_start))
+    return Calling(vocabulary, openings, most)
 
 
 def calling_or_document(
     grammars: Grammars,
-    form: Form,
-    tools: Sequence[Tool],
+    way: Way,
     document: Written,
     *,
     parallel: bool = True,
@@ -135,12 +167,20 @@ def calling_or_document(
 
     Raises `RequestError` if the grammar cannot be compiled.
     """
-    calls = _Calls(grammars.vocabulary, form, tools).required(parallel)
+    calls = _Calls(grammars.vocabulary, *way).required(parallel)
     first, second = renamed(calls.grammar, "c"), renamed(document.grammar, "d")
     rules: dict[str, Piece] = {**first.rules, **second.rules}
     rules["answer"] = alt([Rule(first.start), Rule(second.start)])
     whole = Grammar("answer", rules, (*first.lines, *second.lines))
     return grammars.written(Written(whole, (*calls.relaxed, *document.relaxed)))
+
+
+def after_text(vocabulary: Vocabulary, text: str, document: Written) -> Written:
+    """A document behind a fixed text."""
+    grammar = document.grammar
+    body = seq(*fixed(vocabulary, text), Rule(grammar.start))
+    rules = {**grammar.rules, "behind": body}
+    return Written(Grammar("behind", rules, grammar.lines), document.relaxed)
 
 
 class _Calls:
@@ -178,19 +218,5 @@ class _Calls:
         return Written(Grammar("calls", rules, one.grammar.lines), one.relaxed)
 
     def text(self, text: str) -> list[Piece]:
-        """Fixed text; control tokens in it as such."""
-        controls = {
-            self._vocabulary.tokens[token].decode(errors="replace"): token
-            for token in sorted(self._vocabulary.control_ids, reverse=True)
-        }
-        controls.pop("", None)
-        found = [control for control in controls if control in text]
-        if not found:
-            return [Leaf(Exact(text))] if text else []
-        longest = sorted(found, key=len, reverse=True)
-        parts = re.split("(" + "|".join(map(re.escape, longest)) + ")", text)
-        return [
-            Special(controls[part]) if part in controls else Leaf(Exact(part))
-            for part in parts
-            if part
-        ]
+        """Fixed text."""
+        return fixed(self._vocabulary, text)

@@ -11,7 +11,17 @@ from itertools import product
 from mlx_responses.grammar import digits, strings
 from mlx_responses.grammar.document import refused
 from mlx_responses.grammar.hits import Hits
-from mlx_responses.grammar.lexemes import Both, Chain, Exact, Lexeme, Regex, Without, either, quoted
+from mlx_responses.grammar.leaves import (
+    CLOSE_LIST,
+    OPEN_LIST,
+    arrangements,
+    constant,
+    scalars,
+    signed,
+    text_claims,
+    without,
+)
+from mlx_responses.grammar.lexemes import Both, Exact, Lexeme, Without, either
 from mlx_responses.grammar.members import COMMA, Entries, Members, repeated
 from mlx_responses.grammar.patterns import Node, Unsupported
 from mlx_responses.grammar.pieces import (
@@ -39,11 +49,9 @@ from mlx_responses.grammar.shapes import (
     member,
     merged,
 )
+from mlx_responses.grammar.style import Braces, Style
 from mlx_responses.grammar.terms import Terms
 
-COLON = Regex(": ?")
-OPEN, CLOSE = Leaf(Exact("{")), Leaf(Exact("}"))
-OPEN_LIST, CLOSE_LIST = Leaf(Exact("[")), Leaf(Exact("]"))
 MAX_PATTERNS = 6
 """Key patterns on one object: each key class is one of 2^n combinations of them."""
 MAX_RULES = 20_000
@@ -67,11 +75,16 @@ ANY_OF: dict[type[Shape], Shape] = {type(shape): shape for shape in ANY}
 
 
 class Emitter:
-    """Writes one rule for each want it meets. `grammar` starts the work, and may be called once."""
+    """Writes one rule for each want it meets. `grammar` starts the work, and may be called once.
 
-    def __init__(self, terms: Terms, *, ordered: bool = True) -> None:
+    unsaid  texts that must not occur in any string: the marks that end what holds the JSON
+    """
+
+    def __init__(self, terms: Terms, *, ordered: bool = True, unsaid: tuple[str, ...] = ()) -> None:
         self._terms = terms
         self._ordered = ordered
+        self._unsaid = unsaid
+        self._braces = Braces(self._rule, unsaid)
         self._names: dict[Want, str] = {}
         self._todo: list[Want] = []
         self._objects = self._lists = 0
@@ -79,7 +92,10 @@ class Emitter:
 
     def grammar(self, want: Want) -> Grammar:
         """Raises `RequestError` for what cannot be said, and when nothing is left to say."""
-        start = self._rule(want)
+        return self._whole(self._rule(want))
+
+    def _whole(self, start: Rule) -> Grammar:
+        """All rules that `start` leads to."""
         while self._todo:
             if len(self.rules) > MAX_RULES:
                 raise refused(f"it takes more than {MAX_RULES} rules")
@@ -99,6 +115,7 @@ class Emitter:
         options: list[Piece] = []
         try:
             shapes = self._terms.expand(want)
+            shapes = tuple(filter(self._sayable, shapes))
             options += scalars(shapes)
             for shape in shapes:
                 options += self._relaxed_options(shape, want)
@@ -107,6 +124,13 @@ class Emitter:
         if not options:
             raise refused("no value satisfies this part", self._pointer(want))
         self.rules[self._names[want]] = alt(options)
+
+    def _sayable(self, shape: Shape) -> bool:
+        """Not a value that holds an unsaid text."""
+        if not (self._unsaid and isinstance(shape, Literal)):
+            return True
+        text = json.dumps(shape.value, ensure_ascii=False)
+        return not any(unsaid in text for unsaid in self._unsaid)
 
     def _pointer(self, want: Want) -> str:
         return self._terms.document.pointer(want[0][0]) if want else ""
@@ -128,11 +152,11 @@ class Emitter:
                 possible = self._terms.shape_possible(shape)
                 return digits.number(shape, self.rules) if possible else []
             case Text():
-                return [Leaf(strings.string(text_claims(shape)))]
+                return [Leaf(strings.string([*text_claims(shape), *without(self._unsaid)]))]
             case List():
                 return self._list(shape, want)
             case Object():
-                return self._object(shape, want)
+                return self._object(shape, want, self._braces)
 
     def _relax(self, keyword: str, want: Want, reason: str) -> None:
         self._terms.relax(keyword, want[0][0] if want else 1, reason)
@@ -153,7 +177,7 @@ class Emitter:
         if shape.unique and (high is None or high > 1):
             distinct = None if heads else self._distinct(rest)
             if distinct is not None and not shape.contains:
-                return _arrangements(distinct, shape.low, high)
+                return arrangements(distinct, shape.low, high)
             self._relax("uniqueItems", want, "only few distinct values can be kept apart")
         if shape.contains:
             try:
@@ -194,19 +218,20 @@ class Emitter:
                 tail = Rule(name)
         return tail
 
-    def _object(self, shape: Object, want: Want) -> Iterable[Piece]:
+    def _object(self, shape: Object, want: Want, style: Style) -> Iterable[Piece]:
         names = list(dict.fromkeys(name for layer in shape.layers for name in layer.named))
         names += [name for name in shape.required if name not in names]
         entries: Entries = []
         for name in names:
             wanted = member(shape, name)
             allowed = all(self._terms.holds(said, name) for said in shape.names)
-            if allowed and self._terms.possible(wanted):
-                key = Leaf(Chain((Exact(strings.spelled(name)), COLON)))
-                entries.append((seq(key, self._rule(wanted)), name in shape.required))
+            possible = allowed and self._terms.possible(wanted)
+            piece = style.named(name, wanted) if possible else None
+            if piece is not None:
+                entries.append((piece, name in shape.required))
             elif name in shape.required:
                 return []
-        extra = self._extra(shape, names)
+        extra = self._extra(shape, names, style)
         needed = sum(required for _, required in entries)
         low, high = shape.low, shape.high
         if extra is not None and low > max(1, needed + 1):
@@ -217,15 +242,17 @@ class Emitter:
         if extra is None and low > len(entries):
             return []
         self._objects += 1
-        members = Members(self.rules, f"o{self._objects}_")
-        if low <= needed and high is None:
-            if not self._ordered and 1 < len(entries) <= MAX_SHUFFLED:
-                return [seq(OPEN, members.shuffled(entries, extra), CLOSE)]
-            return [seq(OPEN, members.uncounted(entries, extra), CLOSE)]
-        counted = members.counted(entries, extra, low, high)
-        return [] if counted is None else [seq(OPEN, counted, CLOSE)]
+        members = Members(self.rules, f"o{self._objects}_", style.comma)
+        inside: Piece | None
+        if low > needed or high is not None:
+            inside = members.counted(entries, extra, low, high)
+        elif not self._ordered and 1 < len(entries) <= MAX_SHUFFLED:
+            inside = members.shuffled(entries, extra)
+        else:
+            inside = members.uncounted(entries, extra)
+        return [] if inside is None else [seq(style.open, inside, style.close)]
 
-    def _extra(self, shape: Object, names: list[str]) -> Piece | None:
+    def _extra(self, shape: Object, names: list[str], style: Style) -> Piece | None:
         """A member whose key has no name here: one option for each class of keys."""
         patterns = list(dict.fromkeys(node for layer in shape.layers for node, _ in layer.patterns))
         if len(patterns) > MAX_PATTERNS:
@@ -239,8 +266,8 @@ class Emitter:
             wanted = self._class_want(shape, chosen)
             if self._terms.possible(wanted):
                 claims = [*key, *(signed(node, sign) for node, sign in chosen.items())]
-                leaf = Leaf(Chain((strings.string(claims), COLON)))
-                options.append(seq(leaf, self._rule(wanted)))
+                member_of_class = style.free(claims, wanted)
+                options += [member_of_class] if member_of_class is not None else []
         return alt(options) if options else None
 
     def _class_want(self, shape: Object, chosen: dict[Node, bool]) -> Want:
@@ -266,70 +293,3 @@ class Emitter:
                 return None
             claims.append(either(options))
         return claims
-
-
-def scalars(shapes: Iterable[Shape]) -> list[Piece]:
-    """All strings, numbers and words among the literals, as one lexeme."""
-    values = [shape.value for shape in shapes if isinstance(shape, Literal)]
-    texts = [
-        json.dumps(value, ensure_ascii=False)
-        for value in values
-        if not isinstance(value, list | dict)
-    ]
-    return [Leaf(Regex("|".join(map(quoted, texts))))] if texts else []
-
-
-def _arrangements(values: list[Piece], low: int, high: int | None) -> Iterable[Piece]:
-    """Lists of different values: every order is an alternative, nested by what is left."""
-
-    def onward(left: tuple[Piece, ...], count: int) -> Piece | None:
-        options: list[Piece] = [EMPTY] if count >= low else []
-        if high is None or count < high:
-            for value in left:
-                rest = onward(tuple(other for other in left if other != value), count + 1)
-                if rest is not None:
-                    options.append(seq(COMMA if count else EMPTY, value, rest))
-        return alt(options) if options else None
-
-    body = onward(tuple(values), 0)
-    return [] if body is None else [seq(OPEN_LIST, body, CLOSE_LIST)]
-
-
-def constant(value: object) -> Piece:
-    """One value, its separators as free as everywhere."""
-    if isinstance(value, dict):
-        entries = [
-            seq(Leaf(Chain((Exact(strings.spelled(key)), COLON))), constant(part))
-            for key, part in value.items()
-        ]
-        return seq(OPEN, *_joined(entries), CLOSE)
-    if isinstance(value, list):
-        return seq(OPEN_LIST, *_joined([constant(part) for part in value]), CLOSE_LIST)
-    return Leaf(Exact(json.dumps(value, ensure_ascii=False)))
-
-
-def _joined(pieces: list[Piece]) -> Iterable[Piece]:
-    for at, piece in enumerate(pieces):
-        if at:
-            yield COMMA
-        yield piece
-
-
-def signed(node: Node, sign: bool) -> Lexeme:
-    """A pattern that must, or must not, be found."""
-    found = strings.pattern(node)
-    return found if sign else Without(found)
-
-
-def text_claims(shape: Text) -> list[Lexeme]:
-    """What the spelling of a string between its quotes has to be, all at once."""
-    claims: list[Lexeme] = []
-    positive = any(sign for _, sign in shape.claims)
-    if shape.low or shape.high is not None or not positive:
-        claims.append(strings.length(shape.low, shape.high))
-    for node, sign in sorted(shape.claims, key=repr):
-        claims.append(signed(node, sign))
-    if shape.excluded:
-        texts = sorted(strings.spelled(text)[1:-1] for text in shape.excluded)
-        claims.append(Without(either([Exact(text) for text in texts])))
-    return claims

@@ -10,11 +10,14 @@ import re
 
 from mlx_responses.errors import RequestError
 from mlx_responses.grammar import strings
-from mlx_responses.grammar.grammars import Written, write_schema
+from mlx_responses.grammar.fixed import fixed
+from mlx_responses.grammar.grammars import Written
 from mlx_responses.grammar.lark import CODE
 from mlx_responses.grammar.lexemes import Chain, Exact, Regex, source_of
 from mlx_responses.grammar.patterns import Cat, Chars, Edge, Many, Node, Or, Unsupported, parse
-from mlx_responses.grammar.pieces import Grammar, Leaf, Rule, seq
+from mlx_responses.grammar.pieces import Grammar, Leaf, Piece, Rule, seq
+from mlx_responses.grammar.spread import Pairs, closed
+from mlx_responses.grammar.vocabulary import Vocabulary
 
 KEY = "input"
 TOKEN = re.compile(
@@ -47,6 +50,34 @@ COMMON = {
 """Terminals of Lark's common library."""
 
 
+def write_spread_input(
+    syntax: str | None, definition: str, pairs: Pairs, vocabulary: Vocabulary
+) -> Written:
+    """The same where arguments are written one by one. A Lark grammar's text must not hold what
+    ends a value there: no grammar can see to that. Raises `RequestError`.
+    """
+    if not pairs.raw:
+        inner = write_input(syntax, definition).grammar
+        value = inner.rules["value"]
+        rules, lines = {**inner.rules, "value": value}, inner.lines
+        body: list[Piece] = [Rule("value"), *fixed(vocabulary, pairs.after)]
+    else:
+        rules, lines = {}, ()
+        try:
+            if syntax == "lark":
+                lines = _respelled(definition, strings.plain)
+                ending = fixed(vocabulary, pairs.quote + pairs.after)
+                body = [*fixed(vocabulary, pairs.quote), Rule("x_start"), *ending]
+            else:
+                text = strings.whole(parse(definition)) if syntax else Regex("(?s:.*)")
+                body = [closed(text, pairs, vocabulary, maybe_empty=not syntax)]
+        except Unsupported as unsupported:
+            raise _unenforceable(unsupported) from unsupported
+    head = [*fixed(vocabulary, pairs.before + KEY), *fixed(vocabulary, pairs.between_text)]
+    rules["arguments"] = seq(*head, *body)
+    return Written(Grammar("arguments", rules, lines))
+
+
 def write_input(syntax: str | None, definition: str = "") -> Written:
     """Arguments of a custom tool. `syntax` is None for free text, `regex` or `lark`. Raises
     `RequestError`.
@@ -54,27 +85,26 @@ def write_input(syntax: str | None, definition: str = "") -> Written:
     try:
         match syntax:
             case None:
-                return write_schema(
-                    {
-                        "type": "object",
-                        "properties": {KEY: {"type": "string"}},
-                        "required": [KEY],
-                        "additionalProperties": False,
-                    },
-                    strict=True,
-                )
+                return _input(Grammar("value", {"value": Leaf(strings.string([ANY_LENGTH]))}))
             case "regex":
                 claim = strings.pattern(Cat((Edge(True), parse(definition), Edge(False))))
                 return _input(Grammar("value", {"value": Leaf(strings.string([claim]))}))
             case "lark":
                 quote = Leaf(strings.QUOTE)
-                lines = _respelled(definition)
+                lines = _respelled(definition, strings.encoded)
                 value = seq(quote, Rule("x_start"), quote)
                 return _input(Grammar("value", {"value": value}, lines))
     except Unsupported as unsupported:
-        message = f"The grammar cannot be enforced: {unsupported.reason}."
-        raise RequestError(message, code=CODE) from unsupported
+        raise _unenforceable(unsupported) from unsupported
     raise RequestError(f"The syntax {syntax!r} is unknown: regex or lark.", code=CODE)
+
+
+ANY_LENGTH = strings.length(0, None)
+
+
+def _unenforceable(unsupported: Unsupported) -> RequestError:
+    message = f"The grammar cannot be enforced: {unsupported.reason}."
+    return RequestError(message, code=CODE)
 
 
 def _input(value: Grammar) -> Written:
@@ -83,18 +113,19 @@ def _input(value: Grammar) -> Written:
     return Written(Grammar("arguments", {"arguments": body, **value.rules}, value.lines))
 
 
-def _respelled(text: str) -> tuple[str, ...]:
-    """A Lark grammar's rules, over the JSON spelling of its language."""
+def _respelled(text: str, spelling: strings.Spelling) -> tuple[str, ...]:
+    """A Lark grammar's rules, over the spelling of its language."""
     found: list[str] = []
     imported: dict[str, str] = {}
     for match in TOKEN.finditer(text):
         kind, token = match.lastgroup, match.group()
         if match["common"] is not None:
-            imported[match["common"]] = _common(match["common"])
+            imported[match["common"]] = _common(match["common"], spelling)
         elif kind == "name":
             found.append(_named(token))
         elif kind in ("string", "regex"):
-            found.append(_literal(token) if kind == "string" else _regex(token))
+            body = _literal(token) if kind == "string" else _regex(token)
+            found.append(_spelled(spelling(body)))
         elif kind in ("directive", "special") or token in "~&":
             raise Unsupported(f"{token!r} is not supported in a tool's grammar")
         elif kind not in ("comment", "alias"):
@@ -110,10 +141,10 @@ def _named(name: str) -> str:
     return ("xt_" if bare.strip("_")[:1].isupper() else "x_") + bare.lower()
 
 
-def _common(name: str) -> str:
+def _common(name: str, spelling: strings.Spelling) -> str:
     if name not in COMMON:
         raise Unsupported(f"the terminal common.{name} is not supported")
-    return _spelled(strings.encoded(parse(COMMON[name])))
+    return _spelled(spelling(parse(COMMON[name])))
 
 
 def _spelled(node: Node) -> str:
@@ -130,18 +161,18 @@ def _spelled(node: Node) -> str:
     raise Unsupported("anchors and lookaheads are not supported in a tool's grammar")
 
 
-def _literal(token: str) -> str:
+def _literal(token: str) -> Node:
     if token.endswith("i"):
         raise Unsupported("strings that ignore case are not supported in a tool's grammar")
     try:
         text = json.loads(token)
     except ValueError as error:
         raise Unsupported(f"the string {token} is malformed") from error
-    return _spelled(strings.encoded(Cat(tuple(Chars(((ord(c), ord(c)),)) for c in text))))
+    return Cat(tuple(Chars(((ord(c), ord(c)),)) for c in text))
 
 
-def _regex(token: str) -> str:
+def _regex(token: str) -> Node:
     body, _, flags = token[1:].rpartition("/")
     if flags.strip("u"):
         raise Unsupported(f"the flags {flags!r} are not supported in a tool's grammar")
-    return _spelled(strings.encoded(parse(body)))
+    return parse(body)

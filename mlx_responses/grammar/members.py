@@ -18,38 +18,43 @@ Entries = list[tuple[Piece, bool]]
 """Members that have a name, in order, each with whether it is required."""
 
 
-def repeated(piece: Piece, low: int, high: int | None, follows: bool) -> Piece:
+def repeated(
+    piece: Piece, low: int, high: int | None, follows: bool, comma: Piece = COMMA
+) -> Piece:
     """`low` to `high` pieces with commas between, and before the first if one `follows` others."""
     if high == 0:
         return EMPTY
     if follows:
-        return rep(seq(COMMA, piece), low, high)
-    rest = rep(seq(COMMA, piece), max(0, low - 1), None if high is None else high - 1)
+        return rep(seq(comma, piece), low, high)
+    rest = rep(seq(comma, piece), max(0, low - 1), None if high is None else high - 1)
     return seq(piece, rest) if low else rep(seq(piece, rest), 0, 1)
 
 
 class Members:
     """All that may stand between an object's braces. New rules go into `rules`."""
 
-    def __init__(self, rules: dict[str, Piece], prefix: str) -> None:
+    def __init__(self, rules: dict[str, Piece], prefix: str, comma: Piece = COMMA) -> None:
         self._rules = rules
         self._prefix = prefix
+        self._comma = comma
 
     def shuffled(self, entries: Entries, extra: Piece | None) -> Piece:
         """The same in any order, each named member once."""
         needed = [entry for entry, required in entries if required]
         others = [entry for entry, required in entries if not required]
-        return Shuffle((*needed, *others), len(needed), extra, COMMA)
+        return Shuffle((*needed, *others), len(needed), extra, self._comma)
 
     def uncounted(self, entries: Entries, extra: Piece | None) -> Piece:
         """Any number of members. `extra`: those without a name of their own."""
-        more = EMPTY if extra is None else repeated(extra, 0, None, True)
+        more = EMPTY if extra is None else repeated(extra, 0, None, True, self._comma)
         first = next((at for at, (_, required) in enumerate(entries) if required), None)
         if first is not None:
-            before = [rep(seq(piece, COMMA), 0, 1) for piece, _ in entries[:first]]
-            after = [rep(seq(COMMA, e), int(r), 1) for e, r in entries[first + 1 :]]
+            before = [rep(seq(piece, self._comma), 0, 1) for piece, _ in entries[:first]]
+            after = [rep(seq(self._comma, e), int(r), 1) for e, r in entries[first + 1 :]]
             return seq(*before, entries[first][0], *after, more)
-        options: list[Piece] = [EMPTY if extra is None else repeated(extra, 0, None, False)]
+        options: list[Piece] = [
+            EMPTY if extra is None else repeated(extra, 0, None, False, self._comma)
+        ]
         if entries:
             pieces = [piece for piece, _ in entries]
             options.append(seq(self._some(pieces, 0, len(pieces)), more))
@@ -69,7 +74,7 @@ class Members:
     def _following(self, pieces: list[Piece], start: int, end: int) -> Piece:
         """Any of the pieces, each after a comma."""
         if end - start == 1:
-            return rep(seq(COMMA, pieces[start]), 0, 1)
+            return rep(seq(self._comma, pieces[start]), 0, 1)
         name = f"{self._prefix}f{start}_{end}"
         if name not in self._rules:
             middle = (start + end) // 2
@@ -84,7 +89,8 @@ class Members:
         cap = max(low, high or 0)
         if len(entries) > MAX_COUNTED or len(entries) * (cap + 1) > MAX_COUNTS:
             raise Unsupported("minProperties or maxProperties is too large to be counted")
-        return _Chain(self._rules, entries, extra, (low, high), self._prefix).piece()
+        chain = _Chain(self._rules, entries, extra, (low, high), self._prefix)
+        return chain.piece(self._comma)
 
 
 class _Chain:
@@ -104,13 +110,15 @@ class _Chain:
         self._low, self._high = limits
         self._prefix = prefix
         self._cap = max(1, self._low, self._high or 0)
+        self._comma: Piece = COMMA  # given by `piece`
         self._alive: dict[tuple[int, int], bool] = {}
         """(place, how many) -> does any way lead on from there?"""
 
-    def piece(self) -> Piece | None:
+    def piece(self, comma: Piece) -> Piece | None:
         """All members; None if no choice of them fits. The last rules are written first, so that
         none leads where nothing goes on.
         """
+        self._comma = comma
         stack = [(0, 0)]
         while stack:
             place, count = stack[-1]
@@ -141,7 +149,7 @@ class _Chain:
         if place == len(self._entries):
             return self._tail(count)
         entry, required = self._entries[place]
-        comma = COMMA if count else EMPTY
+        comma = self._comma if count else EMPTY
         options: list[Piece] = []
         after = (place + 1, min(count + 1, self._cap))
         if not self._full(count) and self._alive[after]:
@@ -158,4 +166,4 @@ class _Chain:
             return None if short else EMPTY
         if short and count + 1 < self._low:
             return None
-        return repeated(self._extra, 1 if short else 0, room, count > 0)
+        return repeated(self._extra, 1 if short else 0, room, count > 0, self._comma)

@@ -4,7 +4,7 @@ A marker is known by its text, so it makes no difference whether it is one contr
 spelled out of several; a token that would run over a marker's end is not allowed there.
 """
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -24,6 +24,15 @@ class Marker:
             (token_id, token) for token_id, token in enumerate(vocabulary.tokens) if last in token
         ]
         self._begun: dict[int, list[tuple[int, bytes]]] = {}
+
+    @property
+    def length(self) -> int:
+        """In bytes."""
+        return len(self._text)
+
+    def begins(self, said: bytes) -> bool:
+        """Does a text begin with the marker?"""
+        return said.startswith(self._text)
 
     def after(self, tail: bytes, token_id: int) -> bytes | None:
         """What stands behind the marker if this token completes it; else None."""
@@ -65,10 +74,13 @@ class Marker:
         return self._begun[length]
 
 
+Phase = Literal["thought", "gap", "fresh", "free", "mute", "inner"]
+
+
 class Place(NamedTuple):
     """Where a phased guide is. `inner` is the guide of the phase that has one."""
 
-    phase: Literal["thought", "gap", "free", "mute", "inner"]
+    phase: Phase
     tail: bytes
     inner: Guide | None
     said: int
@@ -187,45 +199,102 @@ MAX_BREAKS = 2
 """Line breaks between a thought and the answer: what templates write there."""
 
 
+class Opening(NamedTuple):
+    """How a call may begin among free text.
+
+    calls     source of the guides that begin right after the marker; None: it may not begin so
+    at_start  only what the answer begins with, but for blanks, is such a call
+    """
+
+    marker: Marker
+    calls: Source | None
+    at_start: bool = False
+
+
 class Interleaved(Phased):
     """Free text, and calls that keep to a grammar from their marker on.
 
-    calls   source of the guides that begin right after the marker; None: no call may begin
-    most    how many calls may be made
+    most     how many calls may be made
     """
 
     def __init__(
-        self, vocabulary: Vocabulary, marker: Marker, calls: Source | None, most: int | None
+        self, vocabulary: Vocabulary, openings: Sequence[Opening], most: int | None
     ) -> None:
-        self._marker = marker
-        self._calls = calls
+        self._openings = openings
         self._most = most
-        super().__init__(vocabulary, self._outside(0))
-
-    def _outside(self, count: int) -> Place:
-        may_call = self._calls is not None and (self._most is None or count < self._most)
-        return Place("free" if may_call else "mute", b"", None, count)
+        self._kept = max((opening.marker.length for opening in openings), default=1) - 1
+        super().__init__(vocabulary, Place("fresh", b"", None, 0))
 
     def mask(self) -> Mask | None:
         """See `Guide`."""
         place = self._place
         if place.inner is not None:
             return place.inner.mask()
-        completing = self._marker.completing(place.tail)
-        banned = [i for i, rest in completing if rest or place.phase == "mute"]
+        banned: list[int] = []
+        for opening in self._openings:
+            mute = place.phase == "mute" or opening.calls is None
+            for token_id, rest in opening.marker.completing(place.tail):
+                if (rest or mute) and self._opens(opening, token_id):
+                    banned.append(token_id)
         return self._vocabulary.all_but(banned) if banned else None
+
+    def _opens(self, opening: Opening, token_id: int) -> bool:
+        """Is the marker that this token completes where such a call may begin?"""
+        if not opening.at_start:
+            return True
+        said = self._place.tail + self._vocabulary.tokens[token_id]
+        return self._place.phase == "fresh" and opening.marker.begins(said.lstrip())
 
     def _after(self, token_id: int) -> Place:
         place = self._place
         if place.inner is not None:
             place.inner.advance(token_id)
-            mask = place.inner.mask() if place.inner.accepting else None
-            done = mask is not None and np.array_equal(mask, self._vocabulary.ending)
-            return self._outside(place.said + 1) if done else place
-        rest = self._marker.after(place.tail, token_id)
-        if rest is not None and place.phase == "free" and self._calls is not None:
-            return Place("inner", b"", self._calls.start(), place.said)
-        return place._replace(tail=self._marker.tail(place.tail, token_id))
+            if not (place.inner.accepting and only_ends(place.inner, self._vocabulary)):
+                return place
+            count = place.said + 1
+            may_call = self._most is None or count < self._most
+            return Place("free" if may_call else "mute", b"", None, count)
+        for opening in self._openings:
+            found = opening.marker.after(place.tail, token_id) is not None
+            if found and opening.calls is not None and self._opens(opening, token_id):
+                return Place("inner", b"", opening.calls.start(), place.said)
+        said = place.tail + self._vocabulary.tokens[token_id]
+        phase: Phase = "free" if place.phase == "fresh" and said.strip() else place.phase
+        return place._replace(phase=phase, tail=said[max(0, len(said) - self._kept) :])
+
+
+class Stages(Phased):
+    """One guide after the other: each begins where the one before can only end."""
+
+    def __init__(self, vocabulary: Vocabulary, stages: Sequence[Source]) -> None:
+        self._stages = stages
+        super().__init__(vocabulary, Place("inner", b"", stages[0].start(), 0))
+
+    @property
+    def accepting(self) -> bool:
+        """See `Guide`."""
+        return self._place.said == len(self._stages) - 1 and super().accepting
+
+    def mask(self) -> Mask | None:
+        """See `Guide`."""
+        assert self._place.inner is not None  # every stage has one
+        return self._place.inner.mask()
+
+    def _after(self, token_id: int) -> Place:
+        place = self._place
+        assert place.inner is not None
+        place.inner.advance(token_id)
+        following = place.said + 1
+        over = following < len(self._stages) and place.inner.accepting
+        if not (over and only_ends(place.inner, self._vocabulary)):
+            return place
+        return Place("inner", b"", self._stages[following].start(), following)
+
+
+def only_ends(guide: Guide, vocabulary: Vocabulary) -> bool:
+    """Can nothing but the end follow?"""
+    mask = guide.mask()
+    return mask is not None and np.array_equal(mask, vocabulary.ending)
 
 
 def allows(mask: Mask | None, token_id: int) -> bool:

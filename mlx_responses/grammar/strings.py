@@ -6,6 +6,7 @@ counts characters, and what a pattern says of the text can be said of its spelli
 """
 
 import json
+from collections.abc import Callable
 from functools import lru_cache
 
 from mlx_responses.grammar import lexemes
@@ -124,11 +125,11 @@ MAX_ALTERNATIVES = 200
 """Ways to spread the edges of one pattern over its choices."""
 
 
-def _anchored(parts: tuple[Node, ...], at_start: bool) -> list[tuple[Node, ...]]:
+def _anchored(parts: tuple[Node, ...], at_start: bool, around: Node) -> list[tuple[Node, ...]]:
     """Spread choices that hide an edge, so that edges stand first (or last) in each sequence.
 
     With `at_start` false it works on the reversed sequence. A leading edge is dropped; without
-    one the pattern may begin anywhere.
+    one the pattern may begin anywhere, with `around` before it.
     """
     begun = [(_flat(parts), False)]
     done: list[tuple[Node, ...]] = []
@@ -144,7 +145,7 @@ def _anchored(parts: tuple[Node, ...], at_start: bool) -> list[tuple[Node, ...]]
         if head is not None and not isinstance(head, Cat | Edge) and _has_edge(head, at_start):
             options = _opened(head, at_start)
         if options is None:
-            done.append(now if closed else (_ANYTHING, *now))
+            done.append(now if closed else (around, *now))
             continue
         for option in reversed(options):
             inner = _flat((option,))
@@ -185,17 +186,19 @@ def _without_edge(node: Node, at_start: bool) -> Node:
 _ANYTHING = encoded(EVERYTHING)
 
 
-def _lexeme_of(parts: tuple[Node, ...], *, open_start: bool, open_end: bool) -> Lexeme:
-    starts = _anchored(parts, True) if open_start else [_flat(parts)]
+def _lexeme_of(
+    parts: tuple[Node, ...], *, open_start: bool, open_end: bool, around: Node = _ANYTHING
+) -> Lexeme:
+    starts = _anchored(parts, True, around) if open_start else [_flat(parts)]
     choices: list[Lexeme] = []
     for start in starts:
         backwards = tuple(reversed(start))
-        ends = _anchored(backwards, False) if open_end else [backwards]
+        ends = _anchored(backwards, False, around) if open_end else [backwards]
         bodies = [Cat(tuple(reversed(end))) for end in ends]
         plain = [lexemes.source_of(body) for body in bodies if not _has_look(body)]
         if plain:
             choices.append(Regex("|".join(plain)))
-        choices += [_followed(body, Exact("")) for body in bodies if _has_look(body)]
+        choices += [_followed(body, Exact(""), around) for body in bodies if _has_look(body)]
     return lexemes.either(choices)
 
 
@@ -211,21 +214,21 @@ def _has_look(node: Node) -> bool:
             return False
 
 
-def _followed(node: Node, rest: Lexeme) -> Lexeme:
+def _followed(node: Node, rest: Lexeme, around: Node) -> Lexeme:
     """The node and then `rest`, of which its lookaheads are claims."""
     if not _has_look(node):
         return Chain((Regex(lexemes.source_of(node)), rest))
     match node:
         case Cat(parts):
             for part in reversed(parts):
-                rest = _followed(part, rest)
+                rest = _followed(part, rest, around)
             return rest
         case Or(options):
-            return lexemes.either([_followed(option, rest) for option in options])
+            return lexemes.either([_followed(option, rest, around) for option in options])
         case Many(inner, 0, 1):
-            return lexemes.either([_followed(inner, rest), rest])
+            return lexemes.either([_followed(inner, rest, around), rest])
         case Look(inner, positive):
-            claim = _lexeme_of((inner,), open_start=False, open_end=True)
+            claim = _lexeme_of((inner,), open_start=False, open_end=True, around=around)
             return both([rest, claim if positive else Without(claim)])
     raise Unsupported("a lookahead inside a repeat is not supported")
 
@@ -236,22 +239,33 @@ def whole(node: Node) -> Lexeme:
     return _lexeme_of(anchored, open_start=True, open_end=True)
 
 
+Spelling = Callable[[Node], Node]
+"""A pattern over texts -> the pattern over how they are written."""
+
+
+def plain(node: Node) -> Node:
+    """The spelling of a text that stands as it is."""
+    return node
+
+
 @lru_cache(maxsize=1024)
-def pattern(node: Node) -> Lexeme:
+def pattern(node: Node, spelling: Spelling = encoded) -> Lexeme:
     """Spellings of the texts in which a pattern is found. Raises `Unsupported`."""
+    around = spelling(EVERYTHING)
     choices = [
-        _lexeme_of((option,), open_start=True, open_end=True) for option in _options(encoded(node))
+        _lexeme_of((option,), open_start=True, open_end=True, around=around)
+        for option in _options(spelling(node))
     ]
     return lexemes.either(choices) if choices else Regex(lexemes.NEVER)
 
 
-def length(low: int, high: int | None) -> Lexeme:
+def length(low: int, high: int | None, spelling: Spelling = encoded) -> Lexeme:
     """Spellings of `low` to `high` characters."""
     if low > UNREACHABLE_LENGTH:
         raise Unsupported(f"more than {UNREACHABLE_LENGTH} characters cannot be written")
     if high is not None and high > UNREACHABLE_LENGTH:
         high = None
-    return Regex(lexemes.source_of(Many(encoded(Chars(ANY)), low, high)))
+    return Regex(lexemes.source_of(Many(spelling(Chars(ANY)), low, high)))
 
 
 def string(wants: list[Lexeme]) -> Lexeme:

@@ -130,10 +130,10 @@ class Conformance:
     def test_without_calls_their_markers_are_text(self) -> None:
         for text in self.texts:
             for cut in range(len(text) + 1):
-                self.check_split(text, [cut], False, calls=False)
+                self.check_split(text, [cut], False, calls="none")
             assert all(
                 isinstance(part, TextDelta | ReasoningDelta)
-                for part in read(self.dialect, [text], calls=False)
+                for part in read(self.dialect, [text], calls="none")
             )
 
     def test_the_arguments_of_whole_calls_are_json_objects(self) -> None:
@@ -145,8 +145,8 @@ class Conformance:
     def test_text_without_a_marker_is_told_whole(self) -> None:
         letters = st.characters(exclude_characters="<[{", exclude_categories=["Cs"])
 
-        @given(st.text(letters, min_size=1), st.booleans())
-        def check(text: str, calls: bool) -> None:
+        @given(st.text(letters, min_size=1), st.sampled_from(["any", "bounded", "none"]))
+        def check(text: str, calls: str) -> None:
             parts = read(self.dialect, text, opening="", calls=calls, tools=self.tools)
             assert parts == [TextDelta(text)]
 

@@ -71,27 +71,30 @@ def call_of(brackets: dialects.Brackets, arguments: dict) -> str:
         pairs = []
         for key, value in arguments.items():
             quoted = f"{kind.quote}{value}{kind.quote}"
-            text = quoted if isinstance(value, str) else json.dumps(value)
+            raw = kind.raw and isinstance(value, str)
+            text = quoted if raw else json.dumps(value, ensure_ascii=False)
             between = kind.between.replace("{}", json.dumps(isinstance(value, str)))
             pairs.append(f"{kind.before}{key}{between}{text}{kind.after}")
         inside = kind.separator.join(pairs)
     return f"{brackets.marker}{brackets.head}f{brackets.middle}{inside}{brackets.foot}"
 
 
-def written(name: str) -> str:
+FORMS = [(name, form) for name, d in dialects.DIALECTS.items() for form in d.forms]
+
+
+def written(name: str, form: dialects.Brackets) -> str:
     """A thought and two calls of `f`, as the dialect's description has it."""
-    dialect = dialects.DIALECTS[name]
-    brackets, thought = dialect.brackets, dialect.thought
-    assert brackets is not None
-    call = call_of(brackets, {"a": "b"})
+    thought = dialects.DIALECTS[name].thought
+    call = call_of(form, {"a": "b"})
     mind = f"{thought[0]}Hm{thought[1]}" if thought else ""
-    return f"{mind}{call}{brackets.separator}{call}"
+    return f"{mind}{call}{form.separator}{call}"
 
 
-@pytest.mark.parametrize("name", [n for n, d in dialects.DIALECTS.items() if d.brackets])
-def test_what_a_dialect_says_of_its_calls_is_what_it_reads(name):
+@pytest.mark.parametrize(("name", "form"), [one for one in FORMS if not one[1].at_start])
+@pytest.mark.parametrize("calls", ["any", "bounded"])
+def test_what_a_dialect_says_of_its_calls_is_what_it_reads(name, form, calls):
     thoughts = [("thought", "Hm")] if dialects.DIALECTS[name].thought else []
-    parts = told(read(name, [written(name)], opening=""))
+    parts = told(read(name, [written(name, form)], opening="", calls=calls))
     assert [part for part in parts if part[0] == "thought"] == thoughts
     assert [(who, json.loads(said)) for who, said in parts[len(thoughts) :]] == [
         ("f", {"a": "b"})
@@ -121,15 +124,12 @@ SCHEMA = {"properties": {key: {"type": kind} for key, (kind, _) in KINDS.items()
 anything = st.fixed_dictionaries({}, optional={key: values for key, (_, values) in KINDS.items()})
 
 
-@pytest.mark.parametrize("name", [n for n, d in dialects.DIALECTS.items() if d.brackets])
-def test_arguments_come_through_any_dialect_as_they_are(name):
-    brackets = dialects.DIALECTS[name].brackets
-    assert brackets is not None
-
+@pytest.mark.parametrize(("name", "form"), FORMS)
+def test_arguments_come_through_any_dialect_as_they_are(name, form):
     @given(anything)
     def check(arguments):
-        pieces = list(call_of(brackets, arguments))
-        [(who, said)] = told(read(name, pieces, opening="", tools={"f": SCHEMA}))
+        pieces = list(call_of(form, arguments))
+        [(who, said)] = told(read(name, pieces, opening="", tools={"f": SCHEMA}, calls="bounded"))
         assert (who, json.loads(said)) == ("f", arguments)
 
     check()

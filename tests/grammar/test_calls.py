@@ -71,19 +71,19 @@ def call(name, **arguments):
 
 @pytest.mark.parametrize("seed", range(8))
 def test_required_gives_calls_and_nothing_else(seed):
-    said = walk(calling(GRAMMARS, FORM, TOOLS, mode="required"), seed).decode()
+    said = walk(calling(GRAMMARS, [(FORM, TOOLS)], mode="required"), seed).decode()
     assert re.fullmatch(f"{ONE.pattern}(\n{ONE.pattern})*", said)
     assert all(set(json.loads(found[1])) <= {"city"} for found in ONE.findall(said))
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_without_parallel_calls_there_is_exactly_one(seed):
-    source = calling(GRAMMARS, FORM, TOOLS, mode="required", parallel=False)
+    source = calling(GRAMMARS, [(FORM, TOOLS)], mode="required", parallel=False)
     assert ONE.fullmatch(walk(source, seed).decode())
 
 
 def test_a_name_that_is_not_among_the_tools_cannot_be_written():
-    source = calling(GRAMMARS, FORM, TOOLS[:1], mode="required")
+    source = calling(GRAMMARS, [(FORM, TOOLS[:1])], mode="required")
     assert can_say(source, call("weather", city="Oslo"))
     assert can_say(source, call("ping")) is None
     assert can_say(source, call("weather", city="Paris")) is None
@@ -91,7 +91,7 @@ def test_a_name_that_is_not_among_the_tools_cannot_be_written():
 
 
 def test_auto_is_free_until_the_marker_and_after_the_call():
-    source = calling(GRAMMARS, FORM, TOOLS, mode="auto")
+    source = calling(GRAMMARS, [(FORM, TOOLS)], mode="auto")
     assert can_say(source, "Hello")
     assert can_say(source, f"Let me see. {call('weather', city='Rome')} Done. {call('ping')}")
     assert can_say(source, f"x{call('hack')}") is None
@@ -100,14 +100,14 @@ def test_auto_is_free_until_the_marker_and_after_the_call():
 
 
 def test_auto_without_parallel_calls_lets_one_through():
-    source = calling(GRAMMARS, FORM, TOOLS, mode="auto", parallel=False)
+    source = calling(GRAMMARS, [(FORM, TOOLS)], mode="auto", parallel=False)
     assert can_say(source, f"{call('ping')} text")
     assert can_say(source, f"{call('ping')}{call('ping')}") is None
 
 
 @pytest.mark.parametrize("tools", [TOOLS, []])
 def test_none_cannot_write_the_marker_as_a_token_or_letter_by_letter(tools):
-    source = calling(GRAMMARS, FORM, tools, mode="none" if tools else "auto")
+    source = calling(GRAMMARS, [(FORM, tools)], mode="none" if tools else "auto")
     guide = source.start()
     assert CALL not in allowed(guide)
     say(guide, b"a <tool_call")
@@ -117,7 +117,7 @@ def test_none_cannot_write_the_marker_as_a_token_or_letter_by_letter(tools):
 
 
 def test_a_marker_of_several_tokens_is_seen_too():
-    source = calling(GRAMMARS, SPELLED, TOOLS, mode="auto")
+    source = calling(GRAMMARS, [(SPELLED, TOOLS)], mode="auto")
     guide = source.start()
     say(guide, b'ok [call]\n{"name": "ping", "arguments": {}}\n[/call] and on')
     assert guide.accepting
@@ -127,14 +127,14 @@ def test_a_marker_of_several_tokens_is_seen_too():
 
 
 def test_forced_runs_write_all_of_a_call_that_is_certain():
-    guide = calling(GRAMMARS, FORM, TOOLS[:1], mode="required", parallel=False).start()
+    guide = calling(GRAMMARS, [(FORM, TOOLS[:1])], mode="required", parallel=False).start()
     assert text_of([CALL, *b'\n{"name": "weather"']).startswith(text_of(guide.forced())[:20])
     say(guide, [CALL])
     assert b'"weather", "arguments"' in text_of(guide.forced())
 
 
 def test_a_thought_is_free_and_cannot_end_the_answer():
-    inner = calling(GRAMMARS, FORM, TOOLS, mode="required", parallel=False)
+    inner = calling(GRAMMARS, [(FORM, TOOLS)], mode="required", parallel=False)
     source = Thinking(TINY, inner, end="</think>", opening=None)
     guide = source.start()
     assert END not in allowed(guide)
@@ -171,7 +171,7 @@ PATCHED = '*** Begin Patch\n*** Update File: a "b".py\n-x = 1\n+é = "\\n"\n*** 
 
 def test_a_lark_grammar_holds_inside_the_string_of_a_call():
     tool = Tool("apply_patch", write_input("lark", PATCH))
-    source = calling(GRAMMARS, FORM, [tool], mode="required")
+    source = calling(GRAMMARS, [(FORM, [tool])], mode="required")
     assert can_say(source, call("apply_patch", input="nonsense")) is None
     body = json.dumps(PATCHED, ensure_ascii=False)
     text = f'<tool_call>\n{{"name": "apply_patch", "arguments": {{"input": {body}}}}}\n</tool_call>'

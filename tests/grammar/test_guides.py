@@ -28,9 +28,9 @@ SOURCES = {
     "regex": EAGER.regex("[ab]{2,}c|x?"),
     "lark": EAGER.lark('start: "a" b+\nb: "b" | "(" b ")"'),
     "llguidance": EAGER.llguidance('{"grammars": [{"lark_grammar": "start: /[ab]+/"}]}'),
-    "required call": calling(EAGER, FORM, TOOLS, mode="required"),
-    "auto": calling(EAGER, FORM, TOOLS, mode="auto", parallel=False),
-    "no call": calling(EAGER, FORM, TOOLS, mode="none"),
+    "required call": calling(EAGER, [(FORM, TOOLS)], mode="required"),
+    "auto": calling(EAGER, [(FORM, TOOLS)], mode="auto", parallel=False),
+    "no call": calling(EAGER, [(FORM, TOOLS)], mode="none"),
     "after a thought": Thinking(
         TINY, EAGER.schema(SCHEMA, strict=True), end="</think>", opening=None
     ),
