@@ -14,6 +14,7 @@ from mlx_lm.generate import BatchGenerator, PromptProcessingBatch
 
 from mlx_responses.engine.decoding import Cache, Decoding, Saying
 from mlx_responses.engine.row import Row
+from mlx_responses.engine.speculation import Speculator
 
 SMALLEST_CHUNK = 32
 """Tokens of a prompt read in one step, however many prompts share it: below, overhead rules."""
@@ -45,7 +46,7 @@ class Rows(BatchGenerator):  # type: ignore[misc]  # mlx-lm is untyped
 
     _old_wired_limit: int | None
 
-    def __init__(self, model: Module, **options: Any) -> None:
+    def __init__(self, model: Module, *, speculator: Speculator | None, **options: Any) -> None:
         super().__init__(model, **options)
         if self._old_wired_limit is not None:
             mx.set_wired_limit(self._old_wired_limit)
@@ -54,6 +55,7 @@ class Rows(BatchGenerator):  # type: ignore[misc]  # mlx-lm is untyped
             model, self.sampler, prefill_step_size=self.prefill_step_size
         )
         self._generation_batch = Decoding.empty(model, self.sampler)
+        self._generation_batch.speculator = speculator
 
 
 class Reading(NamedTuple):
@@ -69,10 +71,13 @@ class Reading(NamedTuple):
 class Batch:
     """One model's live rows. Everything here runs on the engine's thread."""
 
-    def __init__(self, network: Module, *, rows: int, chunk_tokens: int) -> None:
+    def __init__(
+        self, network: Module, *, rows: int, chunk_tokens: int, speculator: Speculator | None
+    ) -> None:
         self._chunk_tokens = chunk_tokens
         self._generator = Rows(
             network,
+            speculator=speculator,
             completion_batch_size=rows,
             prefill_batch_size=min(8, rows),
             prefill_step_size=chunk_tokens,

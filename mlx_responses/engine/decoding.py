@@ -1,7 +1,9 @@
 """The step of the decoding rows, on mlx-lm's generation batch, which keeps caches and rows aligned.
 
 A step feeds the model at least one token of each row: that which was chosen, or a run of forced
-ones where each row has one. Knows rows and tokens; not who waits, nor how tokens are proposed.
+ones where each row has one. Behind those of a lone row go tokens that are merely proposed; the next
+step says as many of them as the row's own choices confirm, and takes the others back. Knows rows
+and tokens; not who waits, nor where proposals come from.
 """
 
 from collections.abc import Sequence
@@ -13,10 +15,15 @@ from mlx.nn.layers.base import Module
 from mlx_lm.generate import GenerationBatch
 
 from mlx_responses.engine.attempt import Fault, attempt
+from mlx_responses.engine.constraint import Constraint
 from mlx_responses.engine.job import Logprob
+from mlx_responses.engine.masks import MaskRow
+from mlx_responses.engine.pace import SIZES
 from mlx_responses.engine.plan import Plan
+from mlx_responses.engine.rewind import can_rewind, rewind
 from mlx_responses.engine.row import Row
 from mlx_responses.engine.sampling import Certain
+from mlx_responses.engine.speculation import Speculation, Speculator
 
 Cache = list[Any]
 """One sequence's KV cache as mlx-lm makes it: one object a layer."""
@@ -36,17 +43,35 @@ class Saying(NamedTuple):
     tokens: list[int] | None
 
 
+class Turn(NamedTuple):
+    """What the rows say in a step: `said` before, which the cache holds, then `inputs`.
+
+    inputs  (rows, tokens), maybe lazy: what the model is fed now
+    scores  for each row, of each of its tokens
+    """
+
+    said: list[list[int]]
+    inputs: mx.array
+    scores: list[list[Scores]]
+
+
 class Decoding(GenerationBatch):  # type: ignore[misc]  # mlx-lm is untyped
     """mlx-lm's generation batch, choosing for all rows at once.
 
-    `_next_tokens` holds the pending logits (rows, vocabulary), launched and maybe still computing.
+    `_next_tokens` holds the pending logits (rows, vocabulary), launched and maybe still computing;
+    behind proposed tokens (places, vocabulary) of the one row.
     `_ahead` holds the tokens chosen from them already, as a lazy array, where that needs nothing
     from the host: then the step is pipelined, and token t is read while t+1 is computed.
+    `_proposed` holds the tokens that are in the cache and not said.
+    `speculator` makes a row's speculation; None: nothing is proposed.
     """
 
+    speculator: Speculator | None = None
     _ahead: Any = None
     _plan: Plan | None = None
+    _proposed: Sequence[int] = ()
     _next_tokens: Any
+    _next_logprobs: list[Scores]
 
     def __init__(self, model: Module, uids: list[int], *state: Any) -> None:
         super().__init__(model, uids, *state)
@@ -61,6 +86,7 @@ class Decoding(GenerationBatch):  # type: ignore[misc]  # mlx-lm is untyped
 
     def extend(self, batch: "Decoding") -> None:
         """Rows join. What was chosen ahead is kept only if all rows have it."""
+        self._withdraw()
         joined = batch._ahead
         if self.uids:
             both = self._ahead is not None and batch._ahead is not None
@@ -70,9 +96,16 @@ class Decoding(GenerationBatch):  # type: ignore[misc]  # mlx-lm is untyped
 
     def filter(self, keep: list[int]) -> None:
         """Rows leave; those at `keep` stay."""
+        self._withdraw()
         super().filter(keep)
         if self._ahead is not None:
             self._ahead = self._ahead[mx.array(keep)] if keep else None
+
+    def extract_cache(self, idx: int) -> Cache:
+        """A copy of one row's cache, of what it has said."""
+        self._withdraw()
+        cache: Cache = super().extract_cache(idx)
+        return cache
 
     def _step(self) -> tuple[list[int], list[Any]]:
         """Feed the prompts' last tokens; mlx-lm calls this first of all, and drops what it gets."""
@@ -86,27 +119,120 @@ class Decoding(GenerationBatch):  # type: ignore[misc]  # mlx-lm is untyped
         return [], []
 
     def next(self) -> list[Saying]:
-        """One token for each row, or as many forced ones as every row has."""
+        """One token for each row, or more: forced ones that all have, and proposed ones."""
         if not self.uids:
             return []
         plan = self._plan_of_rows()
-        inputs, scores = self._forced(plan) or self._chosen(plan)
-        for place in range(inputs.shape[1]):
-            plan.feed(inputs[:, place])
-        self._launch(inputs)
-        self._look_ahead(plan)
-        said: Any = inputs.tolist()
-        for known, tokens in zip(self.tokens, said, strict=True):
+        turn = self._confirmed(plan) if self._proposed else self._forced(plan) or self._chosen(plan)
+        fed = self._go_on(plan, turn.inputs)
+        if turn.inputs.size:
+            self._ask_guides(plan, fed)
+        said = [[*before, *now] for before, now in zip(turn.said, fed, strict=True)]
+        return self._sayings(plan, said, turn.scores)
+
+    def _go_on(self, plan: Plan, inputs: mx.array) -> list[list[int]]:
+        """Feed the model, with proposed tokens where that is worth it; what it was fed."""
+        speculation = self._speculation(plan)
+        early = speculation is not None and (not plan.on_device or speculation.expects())
+        fed = self._hear(inputs) if early else None
+        proposed = self._propose(plan.rows[0], inputs.shape[1]) if early else []
+        if inputs.size:
+            self._launch(inputs, proposed)
+            self._look_ahead(plan)
+        fed = fed or self._hear(inputs)
+        if speculation is not None:
+            speculation.tick(inputs.shape[1], len(proposed))
+        return fed
+
+    def _hear(self, inputs: mx.array) -> list[list[int]]:
+        fed: Any = inputs.tolist()
+        for known, tokens in zip(self.tokens, fed, strict=True):
             known.extend(tokens)
-        self._ask_guides(plan, said)
-        return self._sayings(plan, said, scores)
+        heard: list[list[int]] = fed
+        return heard
+
+    def _speculation(self, plan: Plan) -> Speculation | None:
+        """The lone row's, if it may have one."""
+        if self.speculator is None or len(plan.rows) > 1:
+            return None
+        [row] = plan.rows
+        if row.speculation is None:
+            row.speculation = self.speculator.start(row, self.tokens[0])
+        return row.speculation
+
+    def _propose(self, row: Row, feeding: int) -> list[int]:
+        last = self.tokens[0][-1]
+        room = row.job.max_tokens - row.position - 1
+        if row.speculation is None or row.fault or row.ends_with(last) or room < 1:
+            return []
+        if not can_rewind(self.prompt_cache, feeding + max(SIZES)):
+            return []
+        return row.speculation.propose(room)
+
+    def _confirmed(self, plan: Plan) -> Turn:
+        """What the lone row says of that which was proposed, and one token more."""
+        [row] = plan.rows
+        asked: list[MaskRow | None] = [None] * (len(self._proposed) + 1)
+        if row.constraint is not None:
+            asked = [choice.allowed for choice in (row.constraint.here, *row.constraint.ahead)]
+        said, scores = self._follow(plan, asked)
+        pairs = zip(said[: len(asked) - 1], self._proposed, strict=False)
+        accepted = sum(1 for token, proposed in pairs if token == proposed)
+        rewind(self.prompt_cache, len(self._proposed) - accepted)
+        self._proposed = ()
+        if row.constraint is not None:
+            row.constraint.keep(accepted)
+        if row.speculation is not None:
+            row.speculation.note(accepted)
+        self.tokens[0].extend(said[:accepted])
+        return Turn([said[:accepted]], mx.array([said[accepted:]], dtype=mx.uint32), [scores])
+
+    def _follow(
+        self, plan: Plan, asked: Sequence[MaskRow | None]
+    ) -> tuple[list[int], list[Scores]]:
+        """Choose by one place's logits after the other, up to the first that was not proposed."""
+        [row] = plan.rows
+        said: list[int] = []
+        scores: list[Scores] = []
+        usable = plan.usable(self._next_tokens)
+        width = len(asked) if plan.at_once else 1
+        while True:
+            places = slice(len(said), len(said) + width)
+            chosen, found = self._ahead, self._next_logprobs
+            if chosen is None:
+                chosen, found = plan.choose_along(usable[places], asked[places])
+            for token, score in zip(chosen.tolist(), found, strict=True):
+                plan.feed([token])
+                said.append(token)
+                scores.append(score)
+                as_proposed = len(said) < len(asked) and token == self._proposed[len(said) - 1]
+                if not as_proposed or row.ends_with(token):
+                    return said, scores
+
+    def _withdraw(self) -> None:
+        """Take back what is proposed: only the choice of the next token stays."""
+        if not self._proposed:
+            return
+        rewind(self.prompt_cache, len(self._proposed))
+        self._proposed = ()
+        self._next_tokens, self._next_logprobs = self._next_tokens[:1], self._next_logprobs[:1]
+        if self._ahead is not None:
+            self._ahead = self._ahead[:1]
+        [row] = self.samplers
+        if row.constraint is not None:
+            row.constraint.keep(0)
 
     def _plan_of_rows(self) -> Plan:
         if self._plan is None or self._plan.rows != self.samplers:
             self._plan = Plan(self.samplers, self.tokens, self._next_tokens.shape[-1])
         return self._plan
 
-    def _forced(self, plan: Plan) -> tuple[mx.array, list[list[Scores]]] | None:
+    def _fed(self, plan: Plan, inputs: mx.array, scores: list[list[Scores]]) -> Turn:
+        for place in range(inputs.shape[1]):
+            plan.feed(inputs[:, place])
+        return Turn([[] for _ in plan.rows], inputs, scores)
+
+    def _forced(self, plan: Plan) -> Turn | None:
         """The tokens that must come now in every row (rows, tokens): nothing is padded, so that
         it works for caches of every kind.
         """
@@ -118,28 +244,38 @@ class Decoding(GenerationBatch):  # type: ignore[misc]  # mlx-lm is untyped
         if count == 0:
             return None
         scores = [[(Certain(run), place) for place in range(count)] for run in runs]
-        return mx.array([run[:count] for run in runs], dtype=mx.uint32), scores
+        inputs = mx.array([run[:count] for run in runs], dtype=mx.uint32)
+        return self._fed(plan, inputs, scores)
 
-    def _chosen(self, plan: Plan) -> tuple[mx.array, list[list[Scores]]]:
+    def _chosen(self, plan: Plan) -> Turn:
         """The tokens that were chosen (rows, 1), as an array that may be lazy."""
         chosen, scores = self._ahead, self._next_logprobs
         if chosen is None:
             chosen, scores = plan.choose(self._next_tokens)
-        return mx.array(chosen).astype(mx.uint32)[:, None], [[score] for score in scores]
+        inputs = mx.array(chosen).astype(mx.uint32)[:, None]
+        return self._fed(plan, inputs, [[score] for score in scores])
 
-    def _launch(self, inputs: mx.array) -> None:
-        """Start to compute the logits that follow inputs (rows, tokens)."""
-        self._next_tokens = self.model(inputs, cache=self.prompt_cache)[:, -1, :]
+    def _launch(self, inputs: mx.array, proposed: Sequence[int] = ()) -> None:
+        """Start to compute the logits that follow inputs (rows, tokens), and each proposed one."""
+        if proposed:
+            behind = mx.array([proposed], dtype=mx.uint32)
+            logits = self.model(mx.concatenate([inputs, behind], 1), cache=self.prompt_cache)
+            self._next_tokens = logits[0, -1 - len(proposed) :]
+        else:
+            self._next_tokens = self.model(inputs, cache=self.prompt_cache)[:, -1]
+        self._proposed = proposed
 
     def _look_ahead(self, plan: Plan) -> None:
         """Start the computation: of the next choice too, if it needs nothing from the host."""
+        logits = self._next_tokens
         self._ahead = None
-        self._next_logprobs = [None] * len(self.uids)
-        if plan.pipelined:
-            self._ahead, self._next_logprobs = plan.choose(self._next_tokens)
-            mx.async_eval(self._ahead)  # type: ignore[no-untyped-call]
-        else:
-            mx.async_eval(self._next_tokens)  # type: ignore[no-untyped-call]
+        self._next_logprobs = [None] * len(logits)
+        if plan.pipelined and self._proposed and plan.at_once:
+            asked = [None] * len(logits)
+            self._ahead, self._next_logprobs = plan.choose_along(plan.usable(logits), asked)
+        elif plan.pipelined and not self._proposed:
+            self._ahead, self._next_logprobs = plan.choose(logits)
+        mx.async_eval(logits if self._ahead is None else self._ahead)  # type: ignore[no-untyped-call]
 
     def _ask_guides(self, plan: Plan, said: Sequence[Sequence[int]]) -> None:
         """While the model computes: what may each guided row say next? A fault is its own."""
@@ -148,7 +284,7 @@ class Decoding(GenerationBatch):  # type: ignore[misc]  # mlx-lm is untyped
                 continue
             if tokens and row.ends_with(tokens[-1]):
                 continue
-            asked = attempt(partial(row.constraint.ask, tokens), "masking")
+            asked = attempt(partial(_ask, row.constraint, tokens, self._proposed), "masking")
             if isinstance(asked, Fault):
                 row.fault = asked.reason
 
@@ -170,6 +306,11 @@ class Decoding(GenerationBatch):  # type: ignore[misc]  # mlx-lm is untyped
         if len(keep) < len(self.uids):
             self.filter(keep)
         return sayings
+
+
+def _ask(constraint: Constraint, said: Sequence[int], proposed: Sequence[int]) -> None:
+    constraint.ask(said)
+    constraint.follow(proposed)
 
 
 def _logprob(row: Row, score: Scores) -> Logprob | None:

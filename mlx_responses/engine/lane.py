@@ -21,6 +21,7 @@ from mlx_responses.engine.load import Model, has_gpu
 from mlx_responses.engine.masks import MaskRows
 from mlx_responses.engine.prefix import PrefixCache
 from mlx_responses.engine.row import Row
+from mlx_responses.engine.speculation import Speculator
 
 SNAPSHOT_TOKENS = 256
 """A shorter prompt is read again sooner than its cache is copied for others while it runs."""
@@ -35,6 +36,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     prefix_bytes  KV caches kept in RAM for later prompts
     disk_folder   where more of them are kept, also for the next start; None: nowhere
     disk_bytes    how much of that
+    speculation   whether a stream that is alone has tokens proposed
     on_device     where sampled tokens are chosen; None: on the GPU if there is one, else by numpy
     """
 
@@ -44,6 +46,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     prefix_bytes: int = 2 * 2**30
     disk_folder: Path | None = None
     disk_bytes: int = 16 * 2**30
+    speculation: bool = True
     on_device: bool | None = None
 
 
@@ -67,6 +70,7 @@ class Lane:
         on_device = limits.on_device
         on_device = has_gpu() if on_device is None else on_device
         self._masks = MaskRows(model.loaded.vocab_size, on_device=on_device)
+        self._speculator = Speculator() if limits.speculation else None
         self._batch = self._new_batch()
 
     def _new_batch(self) -> Batch:
@@ -74,6 +78,7 @@ class Lane:
             self._model.network,
             rows=self._limits.rows,
             chunk_tokens=self._limits.chunk_tokens,
+            speculator=self._speculator,
         )
 
     @property

@@ -32,7 +32,8 @@ class Plan:
         self._argmax_only = all(is_greedy(s) and is_plain(s) for s in samplings)
         # On the CPU a step built ahead only takes the cores from whoever sends the last one.
         self._xp: Any = mx if rows[0].masks.on_device else np
-        self.pipelined = self._xp is mx and not self.guided
+        self.on_device = rows[0].masks.on_device
+        self.pipelined = self.on_device and not self.guided
         self._edits = Edits(self._xp, samplings, vocab_size)
         # What was said changes what may follow, and on the host what is not needed is not chosen.
         self.at_once = self._xp is mx and not self._edits.tallies

@@ -1,9 +1,14 @@
 """One sequence in a batch: the engine's whole knowledge of it. Knows no batch and no model."""
 
+from typing import TYPE_CHECKING
+
 from mlx_responses.engine.constraint import Constraint
 from mlx_responses.engine.job import Job
 from mlx_responses.engine.masks import MaskRows
 from mlx_responses.engine.sampling import Noise
+
+if TYPE_CHECKING:
+    from mlx_responses.engine.speculation import Speculation
 
 
 class Row:
@@ -12,6 +17,7 @@ class Row:
     masks       where tokens are chosen, and mask rows with them; the same for all rows of a batch
     position    generated tokens already fed to the model: the address of the next token's noise
     constraint  what the job's guide allows
+    speculation what may be proposed while the row is alone; filled by the batch
     fault       why this row alone cannot go on; filled by the batch, read by the lane
     """
 
@@ -24,6 +30,7 @@ class Row:
         "masks",
         "noise",
         "position",
+        "speculation",
         "uid",
     )
 
@@ -35,6 +42,7 @@ class Row:
         self.noise = Noise(job.sampling.seed)
         self.position = 0
         self.constraint = Constraint(job.guide, masks, end_ids) if job.guide else None
+        self.speculation: Speculation | None = None
         self.fault: str | None = None
         self.uid = -1
 

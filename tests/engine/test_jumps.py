@@ -13,6 +13,14 @@ PENALISED = Sampling(
 RUN = [5, 6, 7, 8, 9, 10, 11, 12]
 
 
+@pytest.fixture(params=[False, True], ids=["host", "device"])
+def engine(request, start, folder_of):
+    """An engine that proposes nothing: what comes in one step was forced."""
+    watched = start(on_device=request.param, speculation=False)
+    watched.load(folder_of())
+    return watched
+
+
 class Form:
     """Free tokens and forced runs by turns: 2 free, 8 forced."""
 
@@ -55,7 +63,7 @@ def test_a_forced_run_takes_one_step_and_says_what_stepping_says(engine, samplin
 
 @pytest.mark.parametrize("kind", ["gpt_oss", "gemma3_text", "qwen3_next"])
 def test_runs_need_no_rewinding_so_every_cache_takes_them(start, folder_of, kind):
-    watched = start()
+    watched = start(speculation=False)
     watched.load(folder_of(kind))
     job = watched.submit(guide=Form(), max_tokens=60)
     said = watched.tokens(job)

@@ -1,0 +1,90 @@
+"""How many tokens to propose: as many as have paid so far. Knows neither tokens nor models.
+
+A step over some proposed tokens takes longer than a plain one, and says those that are accepted
+and one more. What is accepted is measured for each row and kind of proposal, what a step takes for
+each model: how much wider steps cost differs between machines by far.
+"""
+
+from collections import defaultdict, deque
+from statistics import median
+
+SIZES = (3, 7, 15)
+"""Tokens to choose from proposing: with the one that was said steps are 4, 8 and 16 wide."""
+PLAIN = ""
+"""The kind of a step without proposals."""
+SAMPLES = 15
+"""Steps whose median counts: one that was disturbed does not matter."""
+SLOPE = 0.08
+"""What a token more is taken to cost, in plain steps, until it is measured."""
+MARGIN = 1.05
+"""What proposals must gain: less would be lost to what is not measured."""
+DECAY = 0.7
+"""Weight of what was accepted before a step, after it: some three steps count."""
+FIRST_REST = 16
+LONGEST_REST = 512
+"""Steps without proposals once they have not paid, twice as many each time: a try costs about half
+a step, so that all of them together cost well below 3 %."""
+
+
+class Costs:
+    """Seconds of one model's steps by kind and width, in plain steps."""
+
+    def __init__(self) -> None:
+        self._seconds: defaultdict[tuple[str, int], deque[float]] = defaultdict(
+            lambda: deque(maxlen=SAMPLES)
+        )
+
+    def note(self, kind: str, width: int, seconds: float) -> None:
+        """A step over `width` tokens took so long."""
+        self._seconds[kind, _rounded(width)].append(seconds)
+
+    def of(self, kind: str, width: int) -> float:
+        """What a step of that kind and width takes, in plain steps of one token."""
+        taken, plain = self._seconds[kind, _rounded(width)], self._seconds[PLAIN, 1]
+        if not taken or not plain:
+            return 1 + SLOPE * (width - 1)
+        return median(taken) / median(plain)
+
+
+def _rounded(width: int) -> int:
+    return 1 if width <= 1 else max(4, 1 << (width - 1).bit_length())
+
+
+class Pace:
+    """How far one row's proposals of one kind may go."""
+
+    def __init__(self, kind: str, costs: Costs) -> None:
+        self.kind = kind
+        self._costs = costs
+        self._accepted, self._judged = 1.0, 2.0  # undecided: the first tries are short
+        self._resting, self._rest = 0, FIRST_REST
+
+    @property
+    def count(self) -> int:
+        """How many tokens to propose now."""
+        return 0 if self._resting else self._best() or SIZES[0]
+
+    def step(self) -> None:
+        """A step has gone by."""
+        self._resting = max(0, self._resting - 1)
+
+    def note(self, proposed: int, accepted: int) -> None:
+        """So many were proposed, and the first so many of them accepted."""
+        self._accepted = DECAY * self._accepted + accepted
+        self._judged = DECAY * self._judged + min(accepted + 1, proposed)
+        if self._best():
+            self._rest = FIRST_REST
+        else:
+            self._resting, self._rest = self._rest, min(2 * self._rest, LONGEST_REST)
+
+    def _best(self) -> int:
+        """The size that gains most; 0: none gains."""
+        gains = {size: self._gain(size) for size in SIZES}
+        best = max(SIZES, key=lambda size: gains[size])
+        return best if gains[best] >= MARGIN else 0
+
+    def _gain(self, size: int) -> float:
+        """Expected tokens of a step over `size` proposed ones, for each token of plain steps."""
+        rate = self._accepted / self._judged
+        tokens = sum(rate**place for place in range(size + 1))
+        return tokens / self._costs.of(self.kind, size + 1)
