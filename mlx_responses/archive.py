@@ -71,11 +71,13 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     history   items before its own input, oldest first
     kept      their JSON, where the store has them
     own       its own input: references resolved, every item with an id, contents as lists of parts
+    token_ids what `history` was in the model, where the store has that
     """
 
     history: list[Item] = []
     kept: list[bytes] = []
     own: list[Item] = []
+    token_ids: Sequence[int] = ()
     conversation_id: str | None = None
     conversation_at: int = 0
     view: View = View([], [])
@@ -141,6 +143,7 @@ class Archive:
             history=_items(chain),
             kept=[item.json for item in chain.items],
             own=own,
+            token_ids=chain.token_ids,
         )
 
     async def _in_conversation(self, wanted: str, own: list[Item]) -> Context:
@@ -152,6 +155,7 @@ class Archive:
             history=_items(chain),
             kept=[item.json for item in chain.items],
             own=own,
+            token_ids=chain.token_ids,
             conversation_id=wanted,
             conversation_at=chain.conversation_at,
         )

@@ -11,6 +11,7 @@ from mlx_responses.catalog import Effort, ModelSpec
 from mlx_responses.dialects import Dialect
 from mlx_responses.engine.load import Loaded
 from mlx_responses.offer import Offer, as_functions, make_offer
+from mlx_responses.spellings import Spellings
 from mlx_responses.wire.items import Message
 from mlx_responses.wire.request import CountTokens, CreateResponse
 
@@ -31,11 +32,13 @@ class Draft(msgspec.Struct, frozen=True):
     dialect: Dialect
 
 
-def draft(order: Order, loaded: Loaded) -> Draft:
+def draft(order: Order, loaded: Loaded, spellings: Spellings) -> Draft:
     """Render a request. Raises `RequestError`, `PromptTooLong`."""
     effort = _effort(order.request, loaded.spec)
     offer = _offer(order.request, order.context)
-    rendered = _render(order.request, order.context, loaded, offer)
+    rendered = _spelled(
+        _render(order.request, order.context, loaded, offer), order.context, loaded, spellings
+    )
     name = dialects.FALLBACK if rendered.taught else _dialect(loaded)
     return Draft(
         order=order,
@@ -48,9 +51,18 @@ def draft(order: Order, loaded: Loaded) -> Draft:
     )
 
 
-def count(request: CountTokens, context: Context, loaded: Loaded) -> int:
+def count(request: CountTokens, context: Context, loaded: Loaded, spellings: Spellings) -> int:
     """The prompt tokens of the create request with these fields. Raises as `draft` does."""
-    return len(_render(request, context, loaded, _offer(request, context)).ids)
+    rendered = _render(request, context, loaded, _offer(request, context))
+    return len(_spelled(rendered, context, loaded, spellings).ids)
+
+
+def _spelled(
+    rendered: prompt.Prompt, context: Context, loaded: Loaded, spellings: Spellings
+) -> prompt.Prompt:
+    """The prompt in the tokens that its answers were given in, if those fit too."""
+    spelled = spellings.respelled(rendered, context.token_ids)
+    return spelled if len(spelled.ids) < loaded.context_window else rendered
 
 
 def _offer(request: CreateResponse | CountTokens, context: Context) -> Offer:

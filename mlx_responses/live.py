@@ -9,8 +9,6 @@ import logging
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
 
 import msgspec
 
@@ -18,14 +16,14 @@ from mlx_responses import recovery
 from mlx_responses.archive import Archive, Order, no_response
 from mlx_responses.bounds import Bounds
 from mlx_responses.catalog import Catalog, ModelSpec
-from mlx_responses.draft import count, draft
+from mlx_responses.desk import Desk
 from mlx_responses.engine.engine import Engine, Status
 from mlx_responses.engine.job import Outcome
 from mlx_responses.engine.lane import Limits
 from mlx_responses.engine.load import Loaded
 from mlx_responses.errors import Failure, Overloaded, RequestError
 from mlx_responses.limits import LiveLimits
-from mlx_responses.plan import Plan, plan
+from mlx_responses.plan import Plan
 from mlx_responses.record import EventLog, Recorder
 from mlx_responses.running import Running, Sent, encoded
 from mlx_responses.session import Session
@@ -37,7 +35,6 @@ from mlx_responses.wire.response import CompactedResponse, Response
 
 log = logging.getLogger(__name__)
 
-T = TypeVar("T")
 Deliver = Callable[[list[Outcome]], None]
 
 ENGINE_STOP_SECONDS = 30.0
@@ -96,8 +93,7 @@ class Live:
         self._busy_conversations: set[str] = set()
         self._loaded: dict[str, asyncio.Future[Loaded]] = {}
         self._closing = False
-        # Tokenizers are not thread-safe: all rendering happens on this one thread.
-        self._render_thread = ThreadPoolExecutor(1, thread_name_prefix="render")
+        self._desk = Desk()
         self._bounds = Bounds(self._limits.grammar_folder)
         self._loop: asyncio.AbstractEventLoop  # filled by `open`
         self._chores: list[asyncio.Task[None]] = []  # made by `open`
@@ -142,7 +138,7 @@ class Live:
         if self._tasks:
             await asyncio.wait(self._tasks)
         await asyncio.to_thread(self._engine.close, timeout_seconds=ENGINE_STOP_SECONDS)
-        self._render_thread.shutdown()
+        self._desk.close()
         self._bounds.close()
 
     def status(self) -> LiveStatus:
@@ -171,9 +167,9 @@ class Live:
     async def _launch(self, order: Order, session: Session | None) -> Running:
         request, context = order.request, order.context
         loaded = await self._load(self.catalog.resolve(request.model))
-        drafted = await self._render(draft, order, loaded)
+        drafted = await self._desk.draft(order, loaded)
         source = await self._bounds.source(drafted)
-        planned = await self._render(plan, drafted, source, self.archive.seal)
+        planned = await self._desk.plan(drafted, source, self.archive.seal)
         shorter = await self._summaries.shorter(order, len(planned.job.prompt))
         if shorter is not None:
             return await self._launch(shorter, session)
@@ -228,6 +224,7 @@ class Live:
         try:
             async for events in turn.run():
                 if turn.ended:
+                    self._desk.learn(planned, turn.generated_ids)
                     final, events = await self._recorder.ended(planned, turn, events, events_log)
                     _remember(flight.session, planned, final)
                 batch = encoded(events)
@@ -297,9 +294,6 @@ class Live:
         await self._bounds.make_ready(loaded)
         return loaded
 
-    async def _render(self, work: Callable[..., T], *arguments: object) -> T:
-        return await self._loop.run_in_executor(self._render_thread, work, *arguments)
-
     # Looking up what may be in flight
 
     async def retrieve(self, response_id: str) -> bytes:
@@ -355,7 +349,7 @@ class Live:
         """Prompt tokens of a request. Raises as `start` does."""
         context = await self.archive.context(wanted)
         loaded = await self._load(self.catalog.resolve(wanted.model))
-        return await self._render(count, wanted, context, loaded)
+        return await self._desk.count(wanted, context, loaded)
 
     # The engine's side
 

@@ -11,6 +11,7 @@ from mlx_responses.draft import draft
 from mlx_responses.engine.job import Job, Sampling
 from mlx_responses.engine.load import Loaded
 from mlx_responses.errors import RequestError
+from mlx_responses.spellings import Spellings
 from mlx_responses.wire.codec import decode_request
 from mlx_responses.wire.items import Message
 from mlx_responses.wire.request import CreateResponse
@@ -41,7 +42,7 @@ def context() -> Context:
 
 def job(**fields: object) -> Job:
     order = Order("resp_1", 0, request(**fields), context())
-    return plan.plan(draft(order, LOADED), None, SEAL).job
+    return plan.plan(draft(order, LOADED, Spellings(TOYS)), None, SEAL).job
 
 
 def test_without_a_multiplier_dry_is_off_and_no_breaker_is_looked_for() -> None:

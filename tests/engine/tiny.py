@@ -1,6 +1,7 @@
 """Tiny models with random weights, written as folders that stock mlx-lm loads."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -64,19 +65,20 @@ CONFIGS: dict[str, dict[str, Any]] = {
 """Every kind of cache: plain; rotating and plain; mostly rotating; recurrent and plain."""
 
 
-def byte_level_tokenizer() -> Tokenizer:
-    """One token a byte, and the controls above; 256 + 5 ids."""
-    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    tokenizer = Tokenizer(models.BPE({char: i for i, char in enumerate(alphabet)}, []))
+def byte_level_tokenizer(merges: Sequence[tuple[str, str]] = ()) -> Tokenizer:
+    """One token a byte, one a merge of two, and the controls above; 256 + merges + 5 ids."""
+    alphabet = [*sorted(pre_tokenizers.ByteLevel.alphabet()), *map("".join, merges)]
+    vocabulary = {char: i for i, char in enumerate(alphabet)}
+    tokenizer = Tokenizer(models.BPE(vocabulary, list(merges)))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     tokenizer.add_special_tokens([AddedToken(text, special=True) for text in CONTROLS])
     return tokenizer
 
 
-def write_tokenizer(folder: Path) -> None:
+def write_tokenizer(folder: Path, merges: Sequence[tuple[str, str]] = ()) -> None:
     """tokenizer.json and its config, with a chat template."""
-    byte_level_tokenizer().save(str(folder / "tokenizer.json"))
+    byte_level_tokenizer(merges).save(str(folder / "tokenizer.json"))
     config = {
         "tokenizer_class": "PreTrainedTokenizerFast",
         "eos_token": "<|im_end|>",
