@@ -29,6 +29,8 @@ from mlx_responses.store import (
 )
 from mlx_responses.wire import codec, conversations
 from mlx_responses.wire.items import (
+    ApplyPatchCall,
+    ApplyPatchCallOutput,
     CustomToolCall,
     CustomToolCallOutput,
     FunctionCall,
@@ -36,9 +38,12 @@ from mlx_responses.wire.items import (
     InputText,
     Item,
     ItemReference,
+    LocalShellCall,
     Message,
     OutputText,
     Reasoning,
+    ShellCall,
+    ShellCallOutput,
     StoredItem,
 )
 from mlx_responses.wire.request import ConversationRef, CountTokens, CreateResponse
@@ -53,6 +58,11 @@ PREFIXES = {
     FunctionCallOutput: "fco",
     CustomToolCall: "ctc",
     CustomToolCallOutput: "ctco",
+    LocalShellCall: "lsh",
+    ShellCall: "sh",
+    ShellCallOutput: "sho",
+    ApplyPatchCall: "apc",
+    ApplyPatchCallOutput: "apco",
 }
 """What the ids of items begin with; other kinds get `item`."""
 

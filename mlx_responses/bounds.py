@@ -32,7 +32,7 @@ from mlx_responses.grammar.calls import (
 )
 from mlx_responses.grammar.freeform import write_input, write_spread_input
 from mlx_responses.grammar.spread import Pairs, write_spread
-from mlx_responses.offer import CUSTOM_INPUT, Offered
+from mlx_responses.offer import Offered
 from mlx_responses.wire.request import CreateResponse, Grammar
 from mlx_responses.wire.tools import (
     CustomTool,
@@ -52,8 +52,6 @@ RELAXED_LOGGED = 256
 """Distinct lines in the log; they are made of clients' text, so there must be an end."""
 NO_ARGUMENTS = {"type": "object", "properties": {}, "additionalProperties": False}
 """Of a function that says nothing of its parameters."""
-INPUT = {"properties": {CUSTOM_INPUT: {"type": "string"}}}
-"""Of a custom tool, as the model is shown it."""
 
 
 class Bounds:
@@ -202,7 +200,8 @@ def _impossible(draft: Draft, param: str) -> RequestError:
 
 
 def _tool(one: Offered, brackets: Brackets, grammars: Grammars) -> Tool:
-    schema = INPUT if isinstance(one.tool, CustomTool) else one.tool.parameters
+    function = one.function
+    schema = function.parameters
     pairs = _pairs(brackets, schema)
     if isinstance(one.tool, CustomTool):
         form = one.tool.format
@@ -218,7 +217,7 @@ def _tool(one: Offered, brackets: Brackets, grammars: Grammars) -> Tool:
             )
         return Tool(one.shown, written)
     schema = NO_ARGUMENTS if schema is None else schema
-    strict = bool(one.tool.strict)
+    strict = bool(function.strict)
     if pairs is not None:
         written = at(
             f"{one.path}.parameters",

@@ -10,10 +10,10 @@ import msgspec
 
 from mlx_responses.seal import Seal
 from mlx_responses.wire.items import (
+    Call,
+    CallOutput,
     Compaction,
     CompactionTrigger,
-    FunctionCall,
-    FunctionCallOutput,
     InputText,
     Item,
     Message,
@@ -76,10 +76,8 @@ def parted(items: Sequence[Item]) -> tuple[list[Item], list[Item]]:
     """
     starts = [n for n, i in enumerate(items) if isinstance(i, Message) and i.role == "user"]
     start = starts[-1] if starts else len(items)
-    answered = {i.call_id for i in items[start:] if isinstance(i, FunctionCallOutput)}
-    calls = [
-        n for n, i in enumerate(items) if isinstance(i, FunctionCall) and i.call_id in answered
-    ]
+    answered = {i.call_id for i in items[start:] if isinstance(i, CallOutput)}
+    calls = [n for n, i in enumerate(items) if isinstance(i, Call) and i.call_id in answered]
     start = min([start, *calls])
     return list(items[:start]), list(items[start:])
 

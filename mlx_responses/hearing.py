@@ -9,7 +9,6 @@ import re
 
 from mlx_responses.offer import CUSTOM_INPUT, Offer
 from mlx_responses.parts import CallDelta, CallEnded, CallStarted, Said
-from mlx_responses.wire.tools import CustomTool
 
 LOST = "\ufffd"
 """For half a surrogate pair: no text can hold it."""
@@ -33,13 +32,8 @@ class Hearing:
                 found = self._offer.find(name)
                 if found is None:
                     return [part]
-                custom = isinstance(found.tool, CustomTool)
-                self._unwrapping = Unwrapping() if custom else None
-                return [
-                    CallStarted(
-                        found.tool.name, "custom" if custom else "function", found.namespace
-                    )
-                ]
+                self._unwrapping = Unwrapping() if found.kind == "custom" else None
+                return [CallStarted(found.tool.name, found.kind, found.namespace)]
             case CallDelta(text=text) if self._unwrapping is not None:
                 text = self._unwrapping.feed(text)
                 return [CallDelta(text)] if text else []

@@ -10,23 +10,39 @@ from typing import Any, Literal
 
 import msgspec
 
+from mlx_responses.client_tools import as_call, as_function, as_output
 from mlx_responses.errors import RequestError
+from mlx_responses.parts import CallKind
 from mlx_responses.wire.items import (
     AdditionalTools,
+    ApplyPatchCall,
+    ApplyPatchCallOutput,
     CustomToolCall,
     CustomToolCallOutput,
     FunctionCall,
     FunctionCallOutput,
     Item,
+    LocalShellCall,
+    LocalShellCallOutput,
+    ShellCall,
+    ShellCallOutput,
 )
 from mlx_responses.wire.tools import (
     AllowedTools,
+    ApplyPatchChoice,
+    ApplyPatchTool,
+    ClientTool,
     CustomChoice,
     CustomTool,
     FunctionChoice,
     FunctionTool,
+    GrammarFormat,
     HostedTool,
+    LocalShellChoice,
+    LocalShellTool,
     NamespaceTool,
+    ShellChoice,
+    ShellTool,
     Tool,
     ToolChoice,
 )
@@ -43,9 +59,34 @@ class Offered(msgspec.Struct, frozen=True):
     """One tool: `shown` is the name that the model reads and writes, `path` its place."""
 
     shown: str
-    tool: FunctionTool | CustomTool
+    tool: FunctionTool | CustomTool | ClientTool
     namespace: str | None
     path: str
+
+    @property
+    def kind(self) -> CallKind:
+        """What a call of it is of."""
+        match self.tool:
+            case FunctionTool():
+                return "function"
+            case CustomTool():
+                return "custom"
+            case LocalShellTool():
+                return "local_shell"
+            case ShellTool():
+                return "shell"
+            case ApplyPatchTool():
+                return "apply_patch"
+
+    @property
+    def function(self) -> FunctionTool:
+        """The tool as the model sees it."""
+        match self.tool:
+            case FunctionTool():
+                return msgspec.structs.replace(self.tool, name=self.shown)
+            case CustomTool():
+                return _custom_function(self.tool, self.shown)
+        return msgspec.structs.replace(as_function(self.tool), name=self.shown)
 
 
 class Offer(msgspec.Struct, frozen=True):
@@ -65,7 +106,7 @@ class Offer(msgspec.Struct, frozen=True):
 
     def functions(self) -> list[FunctionTool]:
         """The tools as functions, for the prompt."""
-        return [_as_function(one) for one in self.tools]
+        return [one.function for one in self.tools]
 
 
 def make_offer(tools: Sequence[Tool], choice: ToolChoice, items: Sequence[Item] = ()) -> Offer:
@@ -90,7 +131,7 @@ def make_offer(tools: Sequence[Tool], choice: ToolChoice, items: Sequence[Item] 
 
 def _own(
     tools: Sequence[Tool], items: Sequence[Item]
-) -> Iterator[tuple[FunctionTool | CustomTool, str | None, str]]:
+) -> Iterator[tuple[FunctionTool | CustomTool | ClientTool, str | None, str]]:
     """(tool, namespace, path) of all that can be offered; plain names first: they stay."""
     groups = [("tools", tools)]
     groups += [
@@ -133,8 +174,11 @@ def _chosen(
             return _named(everything, [("function", name)], "tool_choice"), "required"
         case CustomChoice(name=name):
             return _named(everything, [("custom", name)], "tool_choice"), "required"
+        case LocalShellChoice() | ShellChoice() | ApplyPatchChoice():
+            kind = str(choice.__struct_config__.tag)
+            return _named(everything, [(kind, kind)], "tool_choice"), "required"
         case AllowedTools(tools=tools, mode=mode):
-            wanted = [(tool.type, tool.name) for tool in tools]
+            wanted = [(tool.type, tool.name or tool.type) for tool in tools]
             return _named(everything, wanted, "tool_choice.tools"), mode
     raise AssertionError(f"no such choice: {choice!r}")
 
@@ -146,9 +190,7 @@ def _named(
     found = []
     for kind, name in wanted:
         matches = [
-            one
-            for one in everything
-            if name in (one.shown, one.tool.name) and _kind(one.tool) == kind
+            one for one in everything if name in (one.shown, one.tool.name) and one.kind == kind
         ]
         if not matches:
             raise RequestError(
@@ -158,23 +200,17 @@ def _named(
     return tuple(found)
 
 
-def _kind(tool: FunctionTool | CustomTool) -> str:
-    return "function" if isinstance(tool, FunctionTool) else "custom"
-
-
-def _as_function(one: Offered) -> FunctionTool:
-    if isinstance(one.tool, FunctionTool):
-        return msgspec.structs.replace(one.tool, name=one.shown)
-    description = one.tool.description
-    if one.tool.format is not None and hasattr(one.tool.format, "definition"):
-        grammar = f"The input follows this grammar:\n{one.tool.format.definition}"
+def _custom_function(tool: CustomTool, shown: str) -> FunctionTool:
+    description = tool.description
+    if isinstance(tool.format, GrammarFormat):
+        grammar = f"The input follows this grammar:\n{tool.format.definition}"
         description = f"{description}\n{grammar}" if description else grammar
     parameters: dict[str, Any] = {
         "type": "object",
         "properties": {CUSTOM_INPUT: {"type": "string"}},
         "required": [CUSTOM_INPUT],
     }
-    return FunctionTool(one.shown, description, parameters)
+    return FunctionTool(shown, description, parameters)
 
 
 def as_functions(items: Sequence[Item], offer: Offer) -> list[Item]:
@@ -191,6 +227,11 @@ def _told(item: Item, offer: Offer) -> Item:
             return msgspec.structs.replace(item, name=_shown(item, name, offer), namespace=None)
         case CustomToolCallOutput(call_id=call_id, output=output):
             return FunctionCallOutput(call_id, output, item.id, item.status)
+        case LocalShellCall() | ShellCall() | ApplyPatchCall():
+            call = as_call(item)
+            return msgspec.structs.replace(call, name=_shown(call, call.name, offer))
+        case LocalShellCallOutput() | ShellCallOutput() | ApplyPatchCallOutput():
+            return as_output(item)
     return item
 
 

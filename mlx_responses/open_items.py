@@ -5,7 +5,8 @@ it ends; knows no order between items.
 from collections.abc import Callable
 from typing import Literal, Protocol
 
-from mlx_responses.parts import CallStarted
+from mlx_responses.client_tools import call_item
+from mlx_responses.parts import CallKind, CallStarted
 from mlx_responses.wire import events, items
 from mlx_responses.wire.events import Event
 
@@ -126,7 +127,10 @@ class OpenReasoning:
 
 
 class OpenCall:
-    """A call of a function, or of a custom tool."""
+    """A call of a function, of a custom tool, or of a built-in tool that the client runs.
+
+    The last has no deltas: clients take it from the item when that is done.
+    """
 
     def __init__(
         self, number: Numbers, item_id: str, index: int, call_id: str, call: CallStarted
@@ -142,19 +146,32 @@ class OpenCall:
         if not text:
             return []
         self._chunks.append(text)
-        kind = events.ArgumentsDelta if self._call.kind == "function" else events.InputDelta
-        return [kind(self._number(), self._id, self._index, text)]
+        kind = DELTAS.get(self._call.kind)
+        return [] if kind is None else [kind(self._number(), self._id, self._index, text)]
 
     def end(self, status: items.Status) -> list[Event]:
         text, place = "".join(self._chunks), (self._id, self._index)
-        whole: Event
+        whole: list[Event] = []
         if self._call.kind == "function":
-            whole = events.ArgumentsDone(self._number(), *place, self._call.name, text)
-        else:
-            whole = events.InputDone(self._number(), *place, text)
-        return [whole, events.ItemDone(self._number(), self._index, self.item(status))]
+            whole = [events.ArgumentsDone(self._number(), *place, self._call.name, text)]
+        elif self._call.kind == "custom":
+            whole = [events.InputDone(self._number(), *place, text)]
+        return [*whole, events.ItemDone(self._number(), self._index, self.item(status))]
 
-    def item(self, status: items.Status) -> items.FunctionCall | items.CustomToolCall:
-        kind = items.FunctionCall if self._call.kind == "function" else items.CustomToolCall
-        text, space = "".join(self._chunks), self._call.namespace
-        return kind(self._call_id, self._call.name, text, self._id, status, space)
+    def item(self, status: items.Status) -> items.Call:
+        text, call = "".join(self._chunks), self._call
+        match call.kind:
+            case "function":
+                kind: type[items.FunctionCall | items.CustomToolCall] = items.FunctionCall
+            case "custom":
+                kind = items.CustomToolCall
+            case _:
+                return call_item(call.kind, text, self._call_id, self._id, status)
+        return kind(self._call_id, call.name, text, self._id, status, call.namespace)
+
+
+DELTAS: dict[CallKind, type[events.ArgumentsDelta | events.InputDelta]] = {
+    "function": events.ArgumentsDelta,
+    "custom": events.InputDelta,
+}
+"""How more of a call is told, where it is."""

@@ -41,11 +41,15 @@ class ReasoningDelta(msgspec.Struct, frozen=True, tag=True):
     at: int = 0
 
 
+CallKind = Literal["function", "custom", "local_shell", "shell", "apply_patch"]
+"""What a call is of: a function, a custom tool, or a built-in tool that the client runs."""
+
+
 class CallStarted(msgspec.Struct, frozen=True, tag=True):
     """A tool call whose name is known; its arguments follow. Calls come one after another."""
 
     name: str
-    kind: Literal["function", "custom"] = "function"
+    kind: CallKind = "function"
     namespace: str | None = None
 
 

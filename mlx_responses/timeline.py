@@ -10,6 +10,7 @@ from enum import Enum, auto
 import msgspec
 
 from mlx_responses import parts
+from mlx_responses.client_tools import PREFIXES
 from mlx_responses.open_items import (
     Numbers,
     Open,
@@ -222,7 +223,7 @@ class Timeline:
         index = len(self._done)
         match part:
             case CallStarted(kind=kind):
-                item_id = self._ids("fc" if kind == "function" else "ctc")
+                item_id = self._ids(PREFIXES[kind])
                 self._open = OpenCall(self._number, item_id, index, self._ids("call"), part)
             case parts.ReasoningDelta():
                 names = self._reasoning_names

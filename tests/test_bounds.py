@@ -293,3 +293,34 @@ def test_a_schema_holds_in_harmonys_final_channel(tmp_path: Path) -> None:
             jsonschema_rs.validate(PERSON, json.loads(made["output_text"]))
 
     with_live(speaking(tmp_path, "harmony"), story)
+
+
+@pytest.mark.parametrize("kind", ["local_shell", "shell", "apply_patch"])
+def test_a_built_in_tool_is_called_in_its_own_item_and_its_output_continues_the_chain(
+    catalog: Catalog, kind: str
+) -> None:
+    outputs = {
+        "local_shell": lambda call: {"id": call["call_id"], "output": "a"},
+        "shell": lambda call: {
+            "call_id": call["call_id"],
+            "output": [{"stdout": "a", "stderr": "", "outcome": {"type": "timeout"}}],
+        },
+        "apply_patch": lambda call: {"call_id": call["call_id"], "status": "completed"},
+    }
+
+    async def story(live: Live) -> None:
+        tools = [{"type": kind}]
+        for seed in range(20):
+            wild = {**WILD, "max_output_tokens": 900, "seed": seed}
+            made = await ask(
+                live, tools=tools, tool_choice={"type": kind}, parallel_tool_calls=False, **wild
+            )
+            [call] = made["output"]
+            assert call["type"] == f"{kind}_call"
+            if call["status"] == "completed":
+                break
+        output = {"type": f"{kind}_call_output", **outputs[kind](call)}
+        told = await ask(live, tools=tools, input=[output], previous_response_id=made["id"])
+        assert told["usage"]["input_tokens"] > made["usage"]["input_tokens"]
+
+    with_live(catalog, story)

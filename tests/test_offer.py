@@ -3,32 +3,43 @@
 import itertools
 import json
 
+import jsonschema_rs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mlx_responses.client_tools import call_item
 from mlx_responses.errors import RequestError
 from mlx_responses.hearing import Hearing, Unwrapping
 from mlx_responses.offer import as_functions, make_offer
 from mlx_responses.parts import CallDelta, CallEnded, CallStarted, TextDelta
 from mlx_responses.wire.items import (
     AdditionalTools,
+    ApplyPatchCallOutput,
     CustomToolCall,
     CustomToolCallOutput,
     FunctionCall,
     FunctionCallOutput,
+    LocalShellCallOutput,
     Message,
+    ShellCallOutput,
+    ShellOutput,
 )
 from mlx_responses.wire.tools import (
     AllowedTool,
     AllowedTools,
+    ApplyPatchChoice,
+    ApplyPatchTool,
     CustomChoice,
     CustomTool,
     FunctionChoice,
     FunctionTool,
     GrammarFormat,
     HostedTool,
+    LocalShellTool,
     NamespaceTool,
+    ShellChoice,
+    ShellTool,
 )
 
 ADD = FunctionTool("add")
@@ -51,6 +62,62 @@ def test_a_name_that_is_taken_gets_a_number():
     offer = make_offer([CALC, FunctionTool("mcp__calc__add")], "auto")
     assert [one.shown for one in offer.tools][:2] == ["mcp__calc__add", "mcp__calc__add_2"]
     assert offer.tools[1].namespace == "mcp__calc"
+
+
+CLIENTS = [LocalShellTool(), ShellTool(), ApplyPatchTool()]
+ARGUMENTS = {
+    "local_shell": {"command": ["ls", "-l"], "working_directory": "/tmp"},
+    "shell": {"commands": ["ls", "pwd"], "timeout_ms": 1000},
+    "apply_patch": {"type": "update_file", "path": "a.py", "diff": "-x\n+y"},
+}
+
+
+@pytest.mark.parametrize("tool", CLIENTS)
+def test_a_built_in_tool_is_shown_as_a_strict_function_and_heard_as_its_own_kind(tool):
+    offer = make_offer([tool], "required")
+    [shown] = offer.functions()
+    assert (shown.name, shown.strict) == (tool.name, True)
+    jsonschema_rs.validate(shown.parameters, ARGUMENTS[tool.name])
+    assert Hearing(offer).hear(CallStarted(tool.name)) == [CallStarted(tool.name, tool.name)]
+
+
+@pytest.mark.parametrize("tool", CLIENTS)
+def test_the_item_of_a_built_in_call_says_again_what_the_model_wrote(tool):
+    text = json.dumps(ARGUMENTS[tool.name])
+    item = call_item(tool.name, text, "call_1", "x_1", "completed")
+    [told] = as_functions([item], make_offer([tool], "auto"))
+    assert (told.name, json.loads(told.arguments)) == (tool.name, ARGUMENTS[tool.name])
+    cut = call_item(tool.name, text[:9], "call_1", "x_1", "incomplete")
+    assert (cut.type, cut.status) == (item.type, "incomplete")
+
+
+def test_outputs_of_built_in_tools_are_read_as_those_of_functions():
+    said = ShellOutput("a\n", "", {"type": "exit", "exit_code": 0})
+    outputs = [
+        LocalShellCallOutput("a", "call_1"),
+        ShellCallOutput("call_2", [said]),
+        ApplyPatchCallOutput("call_3", "failed"),
+    ]
+    told = as_functions(outputs, make_offer(CLIENTS, "auto"))
+    assert [one.call_id for one in told] == ["call_1", "call_2", "call_3"]
+    assert json.loads(told[1].output)[0]["outcome"]["exit_code"] == 0
+    assert "failed" in told[2].output
+
+
+@pytest.mark.parametrize(
+    ("choice", "name"),
+    [
+        (ShellChoice(), "shell"),
+        (ApplyPatchChoice(), "apply_patch"),
+        (AllowedTools([AllowedTool("local_shell")], "required"), "local_shell"),
+    ],
+)
+def test_a_built_in_tool_can_be_chosen(choice, name):
+    offer = make_offer(CLIENTS, choice)
+    assert ([one.shown for one in offer.allowed], offer.mode) == ([name], "required")
+    with pytest.raises(RequestError) as refused:
+        make_offer([ADD], choice)
+    assert refused.value.param.startswith("tool_choice")
 
 
 def test_two_tools_of_one_name_are_refused():

@@ -12,11 +12,16 @@ from openai.types.responses import ResponseStreamEvent
 from pydantic import TypeAdapter
 
 from mlx_responses.wire.codec import encode
+from tests.dialects.conformance import joined
 from tests.lawful import assert_lawful
 from tools import traces
 
 EVENT = TypeAdapter(ResponseStreamEvent)
-REQUIRED = {"text", "reasoning", "incomplete", "failed", "cancelled", "function_call"}
+REQUIRED = {
+    *("text", "reasoning", "incomplete", "failed", "cancelled", "function_call"),
+    *("call_json", "call_xml", "parallel_calls", "custom_lark", "custom_regex"),
+    *("harmony_call", "shell_call"),
+}
 ENDING_WELL = [name for name in traces.names() if name not in {"failed", "cancelled"}]
 
 
@@ -29,6 +34,14 @@ def test_the_events_are_those_that_were_reviewed(name):
     trace = traces.read(name)
     events, _ = traces.replay(trace)
     assert traces.lines(events) == trace.events, "run `make traces` and review the diff"
+
+
+@pytest.mark.parametrize("name", [name for name in traces.names() if traces.read(name).said])
+def test_the_parts_are_what_is_read_of_what_the_model_said(name):
+    trace = traces.read(name)
+    dialect, text = trace.said
+    heard = traces.heard(dialect, text, trace.request)
+    assert joined(heard) == joined(trace.parts[:-1])
 
 
 @pytest.mark.parametrize("name", traces.names())

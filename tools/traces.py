@@ -1,7 +1,8 @@
 """Golden traces: what a model said, and every event that the timeline must make of it.
 
 `tests/traces/NAME/` holds `request.json`, `parts.jsonl` and `events.jsonl`; `make traces` writes
-the last anew, and its diff is the review. Knows no server: it says what JSON and SSE must show.
+the last anew, and its diff is the review. Where there is a `said.DIALECT.txt`, the parts are what
+is read of it. Knows no server: it says what JSON and SSE must show.
 """
 
 import itertools
@@ -9,7 +10,10 @@ from pathlib import Path
 
 import msgspec
 
-from mlx_responses.parts import Part
+from mlx_responses import dialects
+from mlx_responses.hearing import Hearing
+from mlx_responses.offer import make_offer
+from mlx_responses.parts import Part, Said
 from mlx_responses.timeline import Timeline
 from mlx_responses.wire import codec
 from mlx_responses.wire.events import Event
@@ -30,6 +34,8 @@ class Trace(msgspec.Struct, frozen=True):
     body: bytes
     parts: list[Part]
     events: bytes
+    said: tuple[str, str] | None = None
+    """(dialect, what a model that speaks it wrote)."""
 
     @property
     def request(self) -> CreateResponse:
@@ -60,7 +66,18 @@ def read(name: str) -> Trace:
     parts = msgspec.json.Decoder(Part).decode_lines((folder / "parts.jsonl").read_bytes())
     events = folder / "events.jsonl"
     said = events.read_bytes() if events.exists() else b""
-    return Trace(name, (folder / "request.json").read_bytes(), parts, said)
+    texts = [(p.name.split(".")[1], p.read_text("utf-8")) for p in folder.glob("said.*.txt")]
+    body = (folder / "request.json").read_bytes()
+    return Trace(name, body, parts, said, texts[0] if texts else None)
+
+
+def heard(dialect: str, text: str, request: CreateResponse) -> list[Said]:
+    """What the client gets to hear of a model's text."""
+    offer = make_offer(request.tools, request.tool_choice)
+    tools = {tool.name: tool.parameters or {} for tool in offer.functions()}
+    reader = dialects.reader(dialect, thinking=False, opening="", calls="bounded", tools=tools)
+    hearing = Hearing(offer)
+    return [part for one in [*reader.feed(text), *reader.finish()] for part in hearing.hear(one)]
 
 
 def begin(request: CreateResponse) -> Timeline:

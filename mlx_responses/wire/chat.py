@@ -28,7 +28,7 @@ from mlx_responses.wire.request import (
     honoured,
     refused,
 )
-from mlx_responses.wire.tools import Format, Tool, ToolChoice
+from mlx_responses.wire.tools import CustomTool, Format, FunctionTool, HostedTool, ToolChoice
 
 
 class TextPart(Tagged, frozen=True, gc=False, tag="text"):
@@ -196,7 +196,9 @@ class CreateChat(msgspec.Struct, frozen=True, kw_only=True):
         Format | None, honoured("`text`, `json_object` or `json_schema`, enforced")
     ] = None
     grammar: Annotated[Grammar | None, honoured("the text follows it")] = None
-    tools: Annotated[list[Tool], honoured("`function` and `custom`")] = []
+    tools: Annotated[
+        list[FunctionTool | CustomTool | HostedTool], honoured("`function` and `custom`")
+    ] = []
     tool_choice: Annotated[
         ToolChoice, honoured("`none`, `auto`, `required`, one by name, `allowed_tools`")
     ] = "auto"

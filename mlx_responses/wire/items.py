@@ -196,6 +196,108 @@ class CustomToolCallOutput(
     status: Status | None = None
 
 
+class LocalShellAction(msgspec.Struct, frozen=True, gc=False, tag_field="type", tag="exec"):
+    """One command."""
+
+    command: list[str]
+    env: dict[str, str] = {}
+    timeout_ms: int | None = None
+    user: str | None = None
+    working_directory: str | None = None
+
+
+class LocalShellCall(Tagged, frozen=True, gc=False, tag="local_shell_call", omit_defaults=True):
+    """A command for the client to run."""
+
+    call_id: CallId
+    action: LocalShellAction
+    id: str | None = None
+    status: Status | None = None
+
+
+class LocalShellCallOutput(
+    Tagged, frozen=True, gc=False, tag="local_shell_call_output", omit_defaults=True
+):
+    """What a command said. `id` is that of the call, unless `call_id` names it."""
+
+    output: str
+    id: str | None = None
+    call_id: CallId | None = None
+    status: Status | None = None
+
+
+class ShellAction(msgspec.Struct, frozen=True, gc=False):
+    """Commands, and how much of what they say is wanted."""
+
+    commands: list[str]
+    timeout_ms: int | None = None
+    max_output_length: int | None = None
+
+
+class ShellCall(Tagged, frozen=True, gc=False, tag="shell_call", omit_defaults=True):
+    """Commands for the client to run."""
+
+    call_id: CallId
+    action: ShellAction
+    id: str | None = None
+    status: Status | None = None
+    environment: dict[str, Any] | None = None
+    caller: dict[str, Any] | None = None
+    created_by: str | None = None
+
+
+class ShellOutput(msgspec.Struct, frozen=True, gc=False):
+    """What one command said, and how it ended."""
+
+    stdout: str
+    stderr: str
+    outcome: dict[str, Any]
+
+
+class ShellCallOutput(Tagged, frozen=True, gc=False, tag="shell_call_output", omit_defaults=True):
+    """What the commands said, in order."""
+
+    call_id: CallId
+    output: list[ShellOutput]
+    id: str | None = None
+    status: Status | None = None
+    max_output_length: int | None = None
+    caller: dict[str, Any] | None = None
+    created_by: str | None = None
+
+
+class PatchOperation(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """One change of one file; `diff` for all but a deletion."""
+
+    type: Literal["create_file", "update_file", "delete_file"]
+    path: str
+    diff: str | None = None
+
+
+class ApplyPatchCall(Tagged, frozen=True, gc=False, tag="apply_patch_call", omit_defaults=True):
+    """A change for the client to make."""
+
+    call_id: CallId
+    operation: PatchOperation
+    id: str | None = None
+    status: Status | None = None
+    caller: dict[str, Any] | None = None
+    created_by: str | None = None
+
+
+class ApplyPatchCallOutput(
+    Tagged, frozen=True, gc=False, tag="apply_patch_call_output", omit_defaults=True
+):
+    """Whether the change was made, and what was said of it."""
+
+    call_id: CallId
+    status: Literal["completed", "failed"]
+    output: str | None = None
+    id: str | None = None
+    caller: dict[str, Any] | None = None
+    created_by: str | None = None
+
+
 class Reasoning(Tagged, frozen=True, gc=False, tag="reasoning", omit_defaults=True):
     """Thoughts: raw in `content`, sealed in `encrypted_content`, told in `summary`."""
 
@@ -236,10 +338,15 @@ class AdditionalTools(Tagged, frozen=True, gc=False, tag="additional_tools", omi
     id: str | None = None
 
 
-OutputItem = Message | FunctionCall | CustomToolCall | Reasoning | Compaction
+ClientCall = LocalShellCall | ShellCall | ApplyPatchCall
+ClientCallOutput = LocalShellCallOutput | ShellCallOutput | ApplyPatchCallOutput
+Call = FunctionCall | CustomToolCall | ClientCall
+CallOutput = FunctionCallOutput | CustomToolCallOutput | ClientCallOutput
+
+OutputItem = Message | Call | Reasoning | Compaction
 """What a response's `output` holds; all have an id, and all but compaction a status."""
 
-StoredItem = OutputItem | FunctionCallOutput | CustomToolCallOutput | AdditionalTools
+StoredItem = OutputItem | CallOutput | AdditionalTools
 """What a chain or a conversation keeps."""
 
 Item = StoredItem | ItemReference | CompactionTrigger

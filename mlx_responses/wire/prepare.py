@@ -88,12 +88,18 @@ def _tool(value: Any, path: str) -> Any:
     kind = value.get("type")
     if kind is None:
         raise refuse(f"{path}.type", "missing_required_parameter")
-    if not isinstance(kind, str) or kind in TOOL_TYPES:
+    if not isinstance(kind, str) or (kind in TOOL_TYPES and not _is_elsewhere(value)):
         tool = _said(_flat(value))
         if "format" in tool:
             tool["format"] = _flat(tool["format"])
         return tool
     return {"type": "hosted", "raw": value}
+
+
+def _is_elsewhere(tool: Json) -> bool:
+    """A shell in a container of a hosted service's."""
+    environment = tool.get("environment")
+    return isinstance(environment, dict) and environment.get("type", "local") != "local"
 
 
 def _flat(value: Any, _: str = "") -> Any:

@@ -210,7 +210,7 @@ class CreateResponse(msgspec.Struct, frozen=True, kw_only=True):
     # Tools
     tools: Annotated[
         list[Tool],
-        honoured("function, custom, namespace; hosted ones are named in `x-ignored-fields`"),
+        honoured("docs/tools.md lists them; hosted ones are named in `x-ignored-fields`"),
     ] = []
     tool_choice: Annotated[
         ToolChoice, honoured("`none`, `auto`, `required`, one by name, `allowed_tools`")

@@ -37,6 +37,44 @@ class CustomTool(msgspec.Struct, frozen=True, tag_field="type", tag="custom", om
     format: PlainFormat | GrammarFormat | None = None
 
 
+class LocalShellTool(msgspec.Struct, frozen=True, tag_field="type", tag="local_shell"):
+    """One command at a time, which the client runs on its own machine."""
+
+    @property
+    def name(self) -> str:
+        """As the model sees it."""
+        return "local_shell"
+
+
+class ShellTool(msgspec.Struct, frozen=True, tag_field="type", tag="shell", omit_defaults=True):
+    """Commands that the client runs. With an environment that is not `local`, a hosted tool."""
+
+    environment: dict[str, Any] | None = None
+    allowed_callers: list[str] | None = None
+
+    @property
+    def name(self) -> str:
+        """As the model sees it."""
+        return "shell"
+
+
+class ApplyPatchTool(
+    msgspec.Struct, frozen=True, tag_field="type", tag="apply_patch", omit_defaults=True
+):
+    """Changes of files, which the client makes."""
+
+    allowed_callers: list[str] | None = None
+
+    @property
+    def name(self) -> str:
+        """As the model sees it."""
+        return "apply_patch"
+
+
+ClientTool = LocalShellTool | ShellTool | ApplyPatchTool
+"""Built-in tools that clients run themselves: their calls are items of their own types."""
+
+
 class NamespaceTool(msgspec.Struct, frozen=True, tag_field="type", tag="namespace"):
     """A group of tools; calls of them say name and namespace apart."""
 
@@ -54,9 +92,9 @@ class HostedTool(msgspec.Struct, frozen=True, tag_field="type", tag="hosted"):
     raw: dict[str, Any]
 
 
-Tool = FunctionTool | CustomTool | NamespaceTool | HostedTool
-OwnTool = FunctionTool | CustomTool | NamespaceTool
+OwnTool = FunctionTool | CustomTool | ClientTool | NamespaceTool
 """Tools that a model can be offered here; a response echoes just these."""
+Tool = OwnTool | HostedTool
 
 
 class FunctionChoice(msgspec.Struct, frozen=True, tag_field="type", tag="function"):
@@ -71,11 +109,26 @@ class CustomChoice(msgspec.Struct, frozen=True, tag_field="type", tag="custom"):
     name: str
 
 
-class AllowedTool(msgspec.Struct, frozen=True):
-    """One of the tools that may be called."""
+class LocalShellChoice(msgspec.Struct, frozen=True, tag_field="type", tag="local_shell"):
+    """Call `local_shell`."""
 
-    type: Literal["function", "custom"]
-    name: str
+
+class ShellChoice(msgspec.Struct, frozen=True, tag_field="type", tag="shell"):
+    """Call `shell`."""
+
+
+class ApplyPatchChoice(msgspec.Struct, frozen=True, tag_field="type", tag="apply_patch"):
+    """Call `apply_patch`."""
+
+
+ClientChoice = LocalShellChoice | ShellChoice | ApplyPatchChoice
+
+
+class AllowedTool(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One of the tools that may be called. Those that clients run have no name but their type."""
+
+    type: Literal["function", "custom", "local_shell", "shell", "apply_patch"]
+    name: str = ""
 
 
 class AllowedTools(msgspec.Struct, frozen=True, tag_field="type", tag="allowed_tools"):
@@ -85,7 +138,13 @@ class AllowedTools(msgspec.Struct, frozen=True, tag_field="type", tag="allowed_t
     mode: Literal["auto", "required"] = "auto"
 
 
-ToolChoice = Literal["none", "auto", "required"] | FunctionChoice | CustomChoice | AllowedTools
+ToolChoice = (
+    Literal["none", "auto", "required"]
+    | FunctionChoice
+    | CustomChoice
+    | ClientChoice
+    | AllowedTools
+)
 
 
 class TextFormat(msgspec.Struct, frozen=True, tag_field="type", tag="text"):

@@ -21,6 +21,23 @@ LOGPROB = {
 NOTE = {"type": "url_citation", "start_index": 0, "end_index": 2, "url": "u", "title": "t"}
 CALL = {"type": "function_call", "call_id": "call_1", "name": "f", "arguments": '{"a": 1}'}
 CUSTOM = {"type": "custom_tool_call", "call_id": "call_1", "name": "exec", "input": "ls\n"}
+LOCAL_SHELL = {
+    "type": "local_shell_call",
+    "call_id": "call_1",
+    "action": {"type": "exec", "command": ["ls", "-l"], "env": {}, "timeout_ms": None,
+               "user": None, "working_directory": "/tmp"},
+}  # fmt: skip
+SHELL = {
+    "type": "shell_call",
+    "call_id": "call_1",
+    "action": {"commands": ["ls"], "timeout_ms": 1000, "max_output_length": None},
+}
+PATCH = {
+    "type": "apply_patch_call",
+    "call_id": "call_1",
+    "operation": {"type": "update_file", "path": "a.py", "diff": "@@\n-x\n+y"},
+}
+SHELL_OUTPUT = {"stdout": "a\n", "stderr": "", "outcome": {"type": "exit", "exit_code": 0}}
 TOOL = {
     "type": "function",
     "name": "f",
@@ -45,6 +62,9 @@ PUT_OUT = [
     {**CALL, "id": "fc_1", "status": "incomplete", "namespace": "mcp__calc"},
     {**CALL, "id": "fc_1", "status": "completed", "caller": {"type": "direct"}},
     {**CUSTOM, "id": "ctc_1", "status": "completed"},
+    {**LOCAL_SHELL, "id": "lsh_1", "status": "completed"},
+    {**SHELL, "id": "sh_1", "status": "completed"},
+    {**PATCH, "id": "apc_1", "status": "completed"},
     {"type": "reasoning", "id": "rs_1", "summary": []},
     {
         "type": "reasoning",
@@ -71,6 +91,12 @@ TAKEN_IN = [
     message("assistant", {"type": "reasoning_text", "text": "Hm."}, SAID),
     CALL,
     CUSTOM,
+    LOCAL_SHELL,
+    {"type": "local_shell_call_output", "id": "call_1", "output": "a"},
+    SHELL,
+    {"type": "shell_call_output", "call_id": "call_1", "output": [SHELL_OUTPUT]},
+    PATCH,
+    {"type": "apply_patch_call_output", "call_id": "call_1", "status": "failed", "output": "no"},
     {"type": "function_call_output", "call_id": "call_1", "output": "1", "status": "completed"},
     {"type": "function_call_output", "id": "fco_1", "call_id": "call_1", "output": [TEXT]},
     {"type": "custom_tool_call_output", "call_id": "call_1", "output": "done"},

@@ -104,6 +104,19 @@ def test_allowed_tools_without_a_mode_are_auto():
     assert request.tool_choice == AllowedTools([AllowedTool("function", "f")], "auto")
 
 
+def test_a_shell_of_the_clients_is_a_tool_and_one_in_a_container_is_hosted():
+    tools = [{"type": "shell"}, {"type": "shell", "environment": {"type": "local"}}]
+    request, ignored = decode(
+        tools=[*tools, {"type": "shell", "environment": {"type": "container_auto"}}]
+    )
+    assert [type(tool).__name__ for tool in request.tools] == [
+        "ShellTool",
+        "ShellTool",
+        "HostedTool",
+    ]
+    assert ignored == ("tools[2]",)
+
+
 def test_tools_keep_their_places_and_hosted_ones_are_named_as_ignored():
     hosted = {"type": "web_search", "external_web_access": False}
     space = {"type": "namespace", "name": "n", "tools": [{"type": "custom", "name": "c"}]}
