@@ -35,9 +35,18 @@ class Tree(msgspec.Struct, frozen=True):
 
 
 class Turns(msgspec.Struct, frozen=True):
-    """What is in flight, oldest first."""
+    """What is in flight, oldest first; and the ids that wait for a place, the next one first."""
 
     data: list[ResponseObject]
+    waiting: tuple[str, ...]
+    object: Literal["list"] = "list"
+
+
+class Resident(msgspec.Struct, frozen=True):
+    """The models in memory or on their way, and the memory there is for them."""
+
+    data: tuple[msgspec.Struct, ...]
+    memory: msgspec.Struct
     object: Literal["list"] = "list"
 
 
@@ -58,6 +67,11 @@ def routes(live: Live) -> list[HTTPRouteHandler]:
 
     @get("/api/turns")
     async def turns() -> Response[bytes]:
-        return json(codec.encode(Turns(live.turns())))
+        return json(codec.encode(Turns(live.turns(), live.waiting())))
 
-    return [responses, chain, turns]
+    @get("/api/models")
+    async def models() -> Response[bytes]:
+        engine = live.status().engine
+        return json(codec.encode(Resident(engine.models, engine.memory)))
+
+    return [responses, chain, turns, models]

@@ -93,6 +93,10 @@ async def serve(settings: Settings, say: Say, stop: asyncio.Event | None = None)
                 kv_folder=settings.data_folder / KV if settings.kv_bytes else None,
                 kv_bytes=settings.kv_bytes,
                 grammar_folder=settings.data_folder / GRAMMARS,
+                memory_bytes=settings.memory_bytes or None,
+                wired_bytes=settings.wired_bytes,
+                idle_unload_seconds=settings.idle_unload_seconds,
+                stall_seconds=settings.stall_seconds,
             ),
         )
         try:

@@ -78,6 +78,25 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     max_turns: Annotated[
         int, Meta(ge=1, description="turns in flight at once, waiting ones included; more get 429")
     ] = 256
+    memory_bytes: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="memory for weights, KV caches and work; 0: what this machine can give",
+        ),
+    ] = 0
+    wired_bytes: Annotated[
+        int,
+        Meta(ge=0, description="memory that Metal keeps resident; 0 leaves that to the system"),
+    ] = 0
+    idle_unload_seconds: Annotated[
+        float,
+        Meta(ge=0, description="idle time after which a model leaves memory; 0 keeps it"),
+    ] = 0.0
+    stall_seconds: Annotated[
+        float,
+        Meta(ge=0.01, description="longest wait of running streams while other prompts are read"),
+    ] = 0.2
     heartbeat_seconds: Annotated[
         float,
         Meta(ge=0.01, description="silence after which a stream repeats response.in_progress"),

@@ -45,6 +45,7 @@ class ModelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     thinking        efforts that switch thinking on; empty: the model cannot think
     default_effort  used when a request names none
     store           whether responses are kept when a request does not say
+    pinned          once in memory it stays there, however long it is idle and whoever needs room
     """
 
     name: str
@@ -54,6 +55,7 @@ class ModelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     thinking: tuple[Effort, ...] = ()
     default_effort: Effort = "none"
     store: bool = True
+    pinned: bool = False
     sampling: SamplingDefaults = SamplingDefaults()
     description: str = ""
     created: int = 0

@@ -2,7 +2,8 @@
 
     Failure                     what: message, code, param, status hint
     ├── RequestError      400   the request is wrong; resending it unchanged cannot help
-    │   └── PromptTooLong 400   the prompt and the context window do not fit
+    │   ├── PromptTooLong 400   the prompt and the context window do not fit
+    │   └── MemoryShort   400   prompt and answer do not fit into the memory there is
     ├── NotFound          404   the path or a name in the body points at nothing
     │   └── ModelNotFound 404   no model of that name
     ├── Overloaded        429   a bound is reached; later it may work (`retry_after_seconds`)
@@ -38,6 +39,12 @@ class PromptTooLong(RequestError):
     """Prompt plus room for the answer exceed the model's context window."""
 
     default_code = "context_length_exceeded"
+
+
+class MemoryShort(RequestError):
+    """More memory than there will ever be free here. The message says how much is missing."""
+
+    default_code = "insufficient_memory"
 
 
 class NotFound(Failure):

@@ -19,12 +19,11 @@ from mlx_responses.catalog import Catalog, ModelSpec
 from mlx_responses.desk import Desk
 from mlx_responses.engine.engine import Engine, Status
 from mlx_responses.engine.job import Outcome
-from mlx_responses.engine.lane import Limits
 from mlx_responses.engine.load import Loaded
 from mlx_responses.errors import Failure, Overloaded, RequestError
-from mlx_responses.limits import LiveLimits
+from mlx_responses.limits import LiveLimits, of_engine
 from mlx_responses.plan import Plan
-from mlx_responses.record import EventLog, Recorder
+from mlx_responses.record import EventLog, Recorder, remember
 from mlx_responses.running import Running, Sent, encoded
 from mlx_responses.session import Session
 from mlx_responses.summaries import Summaries
@@ -87,7 +86,10 @@ class Live:
         self._limits = limits or LiveLimits()
         self._summaries = Summaries(self._launch, archive.seal, mint=mint, now=now)
         self._recorder = Recorder(self.archive, self._limits.retention_days)
-        self._engine = (make_engine or self._default_engine)(self._deliver)
+        if make_engine is not None:
+            self._engine = make_engine(self._deliver)
+        else:
+            self._engine = Engine(deliver=self._deliver, limits=of_engine(self._limits))
         self._turns: dict[str, InFlight] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._busy_conversations: set[str] = set()
@@ -97,10 +99,6 @@ class Live:
         self._bounds = Bounds(self._limits.grammar_folder)
         self._loop: asyncio.AbstractEventLoop  # filled by `open`
         self._chores: list[asyncio.Task[None]] = []  # made by `open`
-
-    def _default_engine(self, deliver: Deliver) -> Engine:
-        kept = Limits(disk_folder=self._limits.kv_folder, disk_bytes=self._limits.kv_bytes)
-        return Engine(deliver=deliver, limits=kept)
 
     async def open(self) -> None:
         """Start the engine, load the default model, take up what a restart left behind.
@@ -115,6 +113,7 @@ class Live:
             self._loop.create_task(self._keep_house()),
         ]
         await self._load(spec)
+        await asyncio.wrap_future(self._engine.load(spec))
         for order in await recovery.take_up(self.archive):
             try:
                 await self._launch(order, None)
@@ -144,6 +143,10 @@ class Live:
     def status(self) -> LiveStatus:
         """Counts for `/health`, cheap enough to ask every second."""
         return LiveStatus(turns=len(self._turns), engine=self._engine.status())
+
+    def waiting(self) -> tuple[str, ...]:
+        """The ids of turns that wait for a place, the next one first."""
+        return self._engine.waiting()
 
     def turns(self) -> list[Response]:
         """The snapshots of what is in flight, oldest first."""
@@ -226,7 +229,7 @@ class Live:
                 if turn.ended:
                     self._desk.learn(planned, turn.generated_ids)
                     final, events = await self._recorder.ended(planned, turn, events, events_log)
-                    _remember(flight.session, planned, final)
+                    remember(flight.session, planned, final)
                 batch = encoded(events)
                 if events_log is not None and not turn.ended:
                     events_log.add(batch)
@@ -281,7 +284,10 @@ class Live:
         return msgspec.structs.replace(request, model=model, store=store)
 
     async def _load(self, spec: ModelSpec) -> Loaded:
-        """The model's tokenizer and facts, loading it once however many ask."""
+        """The model's tokenizer and facts, asked for once however many want them.
+
+        They outlive the weights: a job brings those in again where the engine let go of them.
+        """
         pending = self._loaded.get(spec.name)
         if pending is None or (pending.done() and pending.exception() is not None):
             pending = asyncio.ensure_future(self._make_ready(spec))
@@ -289,8 +295,8 @@ class Live:
         return await asyncio.shield(pending)
 
     async def _make_ready(self, spec: ModelSpec) -> Loaded:
-        """Load a model, and make its grammars' tables, so that no request waits for them."""
-        loaded = await asyncio.wrap_future(self._engine.load(spec))
+        """What is known of a model, and its grammars' tables, made before a request needs them."""
+        loaded = await asyncio.wrap_future(self._engine.describe(spec))
         await self._bounds.make_ready(loaded)
         return loaded
 
@@ -380,12 +386,3 @@ class Live:
             except Failure as failure:
                 log.error("upkeep of the store failed: %s", failure)
             await asyncio.sleep(UPKEEP_SECONDS)
-
-
-def _remember(session: Session | None, planned: Plan, final: Response) -> None:
-    """Let a connection continue a turn of its own, whatever the store keeps."""
-    if session is not None and final.status in ("completed", "incomplete"):
-        items = [*planned.context.history, *planned.context.own, *final.output]
-        size = len(codec.encode(items))
-        lane = planned.request.stream_id
-        session.remember(final.id, items, stored=final.store, size=size, lane=lane)

@@ -12,6 +12,7 @@ from mlx_responses.archive import Archive
 from mlx_responses.errors import Failure
 from mlx_responses.plan import Plan
 from mlx_responses.running import Sent, encoded
+from mlx_responses.session import Session
 from mlx_responses.store import Store, StoredEvent, StoredTurn
 from mlx_responses.turn import Turn
 from mlx_responses.wire import codec
@@ -166,3 +167,12 @@ class EventLog:
         self._pending += self._numbered(last)
         rest, self._pending = self._pending, []
         return rest
+
+
+def remember(session: Session | None, planned: Plan, final: Response) -> None:
+    """Let a connection continue a turn of its own, whatever the store keeps."""
+    if session is not None and final.status in ("completed", "incomplete"):
+        items = [*planned.context.history, *planned.context.own, *final.output]
+        size = len(codec.encode(items))
+        lane = planned.request.stream_id
+        session.remember(final.id, items, stored=final.store, size=size, lane=lane)

@@ -10,7 +10,7 @@ import pytest
 from mlx_responses.catalog import Catalog
 from mlx_responses.engine.engine import Engine
 from mlx_responses.engine.lane import Limits
-from mlx_responses.engine.load import Model, read_model
+from mlx_responses.engine.load import Assembly, Files, assemble
 from mlx_responses.errors import LoadFailed, ModelNotFound, Overloaded, PromptTooLong, RequestError
 from mlx_responses.limits import LiveLimits
 from mlx_responses.live import Live
@@ -169,8 +169,8 @@ def test_a_silent_turn_says_again_that_it_is_in_progress(catalog: Catalog) -> No
 def test_a_fault_of_the_model_fails_the_turn_and_the_next_one_works(catalog: Catalog) -> None:
     broken = [True]
 
-    def loader(spec: Any) -> Model:
-        model = read_model(spec)
+    def loader(files: Files) -> Assembly:
+        model = yield from assemble(files)
         whole = type(model.network).__call__
 
         class Faulty(type(model.network)):  # type: ignore[misc]

@@ -13,11 +13,9 @@ from mlx.nn.layers.base import Module
 from mlx_lm.generate import BatchGenerator, PromptProcessingBatch
 
 from mlx_responses.engine.decoding import Cache, Decoding, Saying
+from mlx_responses.engine.chunks import SMALLEST_CHUNK
 from mlx_responses.engine.row import Row
 from mlx_responses.engine.speculation import Speculator
-
-SMALLEST_CHUNK = 32
-"""Tokens of a prompt read in one step, however many prompts share it: below, overhead rules."""
 
 
 class Prefill(PromptProcessingBatch):  # type: ignore[misc]  # mlx-lm is untyped
@@ -68,19 +66,25 @@ class Reading(NamedTuple):
     """A segment's end, or the place before the prompt's last token: `Batch.snapshot` works now."""
 
 
+class Stepped(NamedTuple):
+    """What one step did. `read` counts prompt tokens as they were computed, padding included."""
+
+    readings: list[Reading]
+    sayings: list[Saying]
+    read: int
+
+
 class Batch:
     """One model's live rows. Everything here runs on the engine's thread."""
 
     def __init__(
-        self, network: Module, *, rows: int, chunk_tokens: int, speculator: Speculator | None
+        self, network: Module, *, rows: int, readers: int, speculator: Speculator | None
     ) -> None:
-        self._chunk_tokens = chunk_tokens
         self._generator = Rows(
             network,
             speculator=speculator,
             completion_batch_size=rows,
-            prefill_batch_size=min(8, rows),
-            prefill_step_size=chunk_tokens,
+            prefill_batch_size=readers,
             stream=mx.default_stream(mx.default_device()),
         )
         self._rows: dict[int, Row] = {}
@@ -106,27 +110,42 @@ class Batch:
         self._rows[uid] = row
         self._reading.add(uid)
 
-    def step(self) -> tuple[list[Reading], list[Saying]]:
+    @property
+    def reading(self) -> int:
+        """Rows whose prompt is not read yet."""
+        return len(self._reading)
+
+    @property
+    def rows_reading(self) -> list[Row]:
+        """Those rows, oldest first."""
+        return [row for uid, row in self._rows.items() if uid in self._reading]
+
+    def step(self, chunk_tokens: int) -> Stepped:
         """One token for each decoding row, then one chunk of the prompts being read.
 
         The chunk is shared evenly by those prompts, so that a long one cannot keep a short one
         waiting, nor all of them together stall the decoding rows for longer than one alone.
         """
-        share = self._chunk_tokens // max(1, len(self._reading))
+        share = chunk_tokens // max(1, len(self._reading))
         self._generator.prefill_step_size = max(SMALLEST_CHUNK, share)
         read, said = self._generator.next()
+        before = {progress.uid: self._rows[progress.uid].done for progress in read}
         readings = [self._reading_of(progress) for progress in read]
+        lengths = [one.done - before[one.row.uid] for one in readings]
+        padded = len(readings) * max(lengths, default=0)
         for saying in said:
             if saying.ending is not None:
                 del self._rows[saying.row.uid]
-        return readings, said
+        return Stepped(readings, said, padded)
 
     def _reading_of(self, progress: Any) -> Reading:
         done, total = progress.progress
         if progress.end_of_prompt:
             self._reading.discard(progress.uid)
         boundary = progress.end_of_segment and not progress.end_of_prompt
-        return Reading(self._rows[progress.uid], done, total, boundary)
+        row = self._rows[progress.uid]
+        row.done = done
+        return Reading(row, done, total, boundary)
 
     def snapshot(self, row: Row) -> tuple[Cache, list[int]] | None:
         """A copy of a row's cache and the ids it holds; None before its first chunk."""

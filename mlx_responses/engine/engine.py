@@ -5,10 +5,12 @@ It owns every array. It knows tokens; not what they mean, who asked, or how they
 
 import gc
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
 from functools import partial
+from typing import NamedTuple
 
 import mlx.core as mx
 import msgspec
@@ -18,29 +20,44 @@ from mlx_responses.engine.attempt import Fault, attempt
 from mlx_responses.engine.blas import blas_in_use
 from mlx_responses.engine.disk import Shelf
 from mlx_responses.engine.inbox import Cancel, Inbox, Load, Order
-from mlx_responses.engine.job import Failed, Finished, Job, Outcome
-from mlx_responses.engine.lane import Lane, Limits
-from mlx_responses.engine.load import Loaded, Loader, read_model
+from mlx_responses.engine.job import Finished, Job, Outcome
+from mlx_responses.engine.lane import Lane, Limits, Shared, tokens_at_first
+from mlx_responses.engine.load import Loaded, Loader, assemble
+from mlx_responses.engine.memory import Memory, MemoryStatus, Room, default_budget
 from mlx_responses.engine.prefix import PrefixCache
-from mlx_responses.errors import EngineFailed, Failure, LoadFailed
+from mlx_responses.engine.residents import ModelStatus, Residents
+from mlx_responses.errors import EngineFailed, LoadFailed
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):
     """The engine at one moment.
 
-    rows       sequences reading their prompt or decoding
-    queued     jobs without a place yet
-    generated  tokens since the start, end tokens too
+    rows          sequences reading their prompt or decoding
+    queued        jobs without a place yet; `queue_bound` is how many there may be
+    generated     tokens since the start, end tokens too
+    memory_bytes  what MLX holds
     """
 
     rows: int = 0
     queued: int = 0
+    queue_bound: int = 0
     generated: int = 0
-    models: tuple[str, ...] = ()
+    models: tuple[ModelStatus, ...] = ()
+    memory: MemoryStatus = MemoryStatus()
     blas: str = ""
     memory_bytes: int = 0
     prefix_bytes: int = 0
     disk_bytes: int = 0
+
+
+class Snapshot(NamedTuple):
+    """What the engine's thread leaves for others to read after each step."""
+
+    status: Status
+    idle_since: tuple[float | None, ...]
+    """By model, by the engine's clock."""
+    waiting: tuple[str, ...]
+    rooms: dict[str, Room]
 
 
 class Engine:
@@ -55,19 +72,37 @@ class Engine:
         *,
         deliver: Callable[[list[Outcome]], None],
         limits: Limits = Limits(),  # noqa: B008  # frozen
-        loader: Loader = read_model,
+        loader: Loader = assemble,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._deliver = deliver
         self._limits = limits
-        self._loader = loader
+        self._clock = clock
         self._inbox = Inbox(limits.waiting_jobs)
         self._outbox: list[Outcome] = []
         folder = limits.disk_folder
         shelf = Shelf(folder, limits.disk_bytes) if folder is not None else None
         self._prefix = PrefixCache(limits.prefix_bytes, shelf)
-        self._lanes: dict[str, Lane] = {}
-        self._status = Status(blas=blas_in_use())
+        budget = default_budget() if limits.memory_bytes is None else limits.memory_bytes
+        self._memory = Memory(budget, self._share)
+        self._residents = Residents(self._shared, self._inbox, loader)
+        self._generated = 0
+        self._snapshot = Snapshot(Status(blas=blas_in_use()), (), (), {})
         self._thread = threading.Thread(target=self._serve, name="engine", daemon=True)
+
+    def _shared(self, residents: Residents) -> Shared:
+        return Shared(
+            self._limits,
+            self._prefix,
+            self._memory,
+            self._outbox,
+            residents.make_room,
+            self._clock,
+        )
+
+    def _share(self, free_bytes: int) -> None:
+        """What is free is lent to prefixes, up to their own bound."""
+        self._prefix.resize(max(0, min(self._limits.prefix_bytes, free_bytes)))
 
     def start(self) -> None:
         """Start the thread. Once only."""
@@ -83,16 +118,30 @@ class Engine:
             raise EngineFailed(f"The engine did not stop within {timeout_seconds} s.")
 
     def load(self, spec: ModelSpec) -> "Future[Loaded]":
-        """Bring a model into memory, on the engine's thread; at once if it is there.
+        """Bring a model into memory, piece by piece while others speak; at once if it is there.
 
         The future raises `LoadFailed` that says what is wrong with which file.
         """
+        return self._bring(spec, early=False)
+
+    def describe(self, spec: ModelSpec) -> "Future[Loaded]":
+        """As `load`, but the future is told as soon as prompts can be made for the model: a job for
+        it waits until the weights are there."""
+        return self._bring(spec, early=True)
+
+    def _bring(self, spec: ModelSpec, *, early: bool) -> "Future[Loaded]":
         future: Future[Loaded] = Future()
-        self._inbox.put(Load(spec, future))
+        self._inbox.put(Load(spec, future, early))
         return future
 
     def submit(self, job: Job) -> None:
-        """Queue a job of a loaded model, its id unused. Raises `Overloaded`; from any thread."""
+        """Queue a job, its id unused. Its model is brought into memory if it is not there.
+
+        Raises `Overloaded`, and `MemoryShort` for what can never fit; from any thread.
+        """
+        room = self._snapshot.rooms.get(job.model.path)
+        if room is not None:
+            room.check(len(job.prompt), tokens_at_first(job) - len(job.prompt))
         self._inbox.put(job)
 
     def cancel(self, job_id: str) -> None:
@@ -102,85 +151,96 @@ class Engine:
 
     def status(self) -> Status:
         """As of the last step; from any thread."""
-        return msgspec.structs.replace(self._status, queued=self._inbox.waiting)
+        status, idle_since, _, _ = self._snapshot
+        now = self._clock()
+        models = tuple(
+            msgspec.structs.replace(model, idle_seconds=None if since is None else now - since)
+            for model, since in zip(status.models, idle_since, strict=True)
+        )
+        return msgspec.structs.replace(
+            status,
+            models=models,
+            queued=self._inbox.waiting,
+            queue_bound=self._inbox.most_waiting,
+        )
+
+    def waiting(self) -> tuple[str, ...]:
+        """The ids of jobs without a place, as of the last step, the next one first."""
+        return self._snapshot.waiting
 
     def _serve(self) -> None:
+        buffers = mx.set_cache_limit(self._memory.buffers_bytes)
+        wired = mx.set_wired_limit(self._limits.wired_bytes) if self._limits.wired_bytes else None
         while not self._inbox.closed:
             stepped = attempt(self.step, "stepping the engine")
             if isinstance(stepped, Fault):
                 self._recover(stepped)
         self._shut_down()
+        mx.set_cache_limit(buffers)
+        if wired is not None:
+            mx.set_wired_limit(wired)
+        # Left to the thread's end, MLX would need an interpreter that may be gone (mlx#4110).
+        mx.clear_streams()
 
     def step(self) -> None:
-        """Take orders, run every model once, deliver. Waits for an order when there is no work.
+        """Take orders, run every model once, bring on those that come, deliver. Waits for an order
+        when there is no work.
 
         What is to go to disk goes there a run at a time, when nobody waits or RAM is short.
         """
-        idle = not self._outbox and not any(lane.busy for lane in self._lanes.values())
+        lanes = self._residents.lanes
+        idle = not self._outbox and not any(lane.busy for lane in lanes.values())
         saved = self._prefix.save(busy=not idle)
-        for order in self._inbox.take(wait=idle and not saved):
+        wait = idle and not saved and not self._residents.moving
+        seconds = self._residents.patience_seconds() if wait else None
+        for order in self._inbox.take(wait=wait, seconds=seconds):
             obeyed = attempt(partial(self._obey, order), "taking an order")
             if isinstance(obeyed, Fault):
                 self._recover(obeyed)
-        for lane in self._lanes.values():
-            self._run(lane)
+        decoding = any(lane.decoding for lane in lanes.values())
+        for key, lane in list(lanes.items()):
+            if key in lanes:  # another's need may have sent it away
+                self._run(key, lane, decoding=decoding)
+        self._residents.step()
         self._hand_over()
 
     def _obey(self, order: Order) -> None:
         if isinstance(order, Load):
-            self._load(order)
+            self._residents.load(order)
         elif isinstance(order, Cancel):
-            any(lane.cancel(order.job_id, self._inbox.left) for lane in self._lanes.values())
+            self._residents.cancel(order.job_id)
         else:
-            self._queue(order)
+            self._residents.queue(order)
 
-    def _queue(self, job: Job) -> None:
-        lane = self._lanes.get(job.model.path)
-        if lane is not None:
-            lane.add(job)
-            return
-        self._inbox.left()
-        message = f"The model {job.model.name!r} is not loaded."
-        self._outbox.append(Failed(job_id=job.id, message=message, code="model_not_loaded"))
-
-    def _load(self, order: Load) -> None:
-        if not order.future.set_running_or_notify_cancel():
-            return
-        loaded = attempt(lambda: self._resident(order.spec), f"loading {order.spec.name}")
-        if not isinstance(loaded, Fault):
-            order.future.set_result(loaded)
-        elif isinstance(loaded.error, Failure):
-            order.future.set_exception(loaded.error)
-        else:
-            order.future.set_exception(LoadFailed(f"{order.spec.name!r}: {loaded.reason}"))
-
-    def _resident(self, spec: ModelSpec) -> Loaded:
-        """The model in memory, read now if need be. Two names of one path share the weights."""
-        lane = self._lanes.get(spec.path)
-        if lane is None:
-            model = self._loader(spec)
-            lane = self._lanes[spec.path] = Lane(model, self._prefix, self._limits, self._outbox)
-        window = spec.context_window or lane.loaded.context_window
-        return msgspec.structs.replace(lane.loaded, spec=spec, context_window=window)
-
-    def _run(self, lane: Lane) -> None:
-        was_busy = lane.busy
-        stepped = attempt(lambda: lane.step(self._inbox.left), "stepping a model")
+    def _run(self, key: str, lane: Lane, *, decoding: bool) -> None:
+        was_busy, before = lane.busy, lane.generated
+        room = lane.room(self._residents.kept_bytes(key))
+        step = partial(lane.step, self._inbox.left, room, decoding=decoding)
+        stepped = attempt(step, "stepping a model")
+        self._generated += lane.generated - before
         if isinstance(stepped, Fault):
             self._recover(stepped, lane)
         if was_busy and not lane.busy:
             mx.clear_cache()
 
     def _hand_over(self) -> None:
-        lanes = self._lanes.values()
-        self._status = msgspec.structs.replace(
-            self._status,
-            rows=sum(lane.rows for lane in lanes),
-            generated=sum(lane.generated for lane in lanes),
-            models=tuple(lane.loaded.spec.name for lane in lanes),
+        residents = self._residents
+        facts = list(residents.status())
+        status = msgspec.structs.replace(
+            self._snapshot.status,
+            rows=sum(lane.rows for lane in residents.lanes.values()),
+            generated=self._generated,
+            models=tuple(model for model, _ in facts),
+            memory=self._memory.status(self._prefix.nbytes),
             memory_bytes=mx.get_active_memory(),
             prefix_bytes=self._prefix.nbytes,
             disk_bytes=self._prefix.disk_bytes,
+        )
+        self._snapshot = Snapshot(
+            status,
+            tuple(since for _, since in facts),
+            residents.waiting(),
+            {key: lane.room(residents.kept_bytes(key)) for key, lane in residents.lanes.items()},
         )
         if self._outbox:
             outcomes = list(self._outbox)
@@ -190,7 +250,7 @@ class Engine:
     def _recover(self, fault: Fault, *lanes: Lane) -> None:
         """Rebuild these models' batches, or all: what their live rows hold cannot be trusted."""
         self._prefix.clear()
-        for lane in lanes or tuple(self._lanes.values()):
+        for lane in lanes or tuple(self._residents.lanes.values()):
             attempt(partial(lane.fail, fault.reason), "rebuilding a batch")
         gc.collect()
 
@@ -202,13 +262,9 @@ class Engine:
                 self._outbox.append(
                     Finished(job_id=order.id, reason="cancelled", generated=0, cached=0)
                 )
-        for lane in self._lanes.values():
-            attempt(lane.close, "closing a model")
+        self._residents.close()
         self._hand_over()
         attempt(self._prefix.save_all, "saving prefixes")
-        self._lanes.clear()
         self._prefix.clear()
         gc.collect()
         mx.clear_cache()
-        # Left to the thread's end, MLX would need an interpreter that may be gone (mlx#4110).
-        mx.clear_streams()

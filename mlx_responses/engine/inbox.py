@@ -20,10 +20,12 @@ class Cancel(NamedTuple):
 
 
 class Load(NamedTuple):
-    """Bring a model into memory; `future` is told."""
+    """Bring a model into memory; `future` is told when it is there, or, `early`, when its tokenizer
+    is and what else can be known before its weights are."""
 
     spec: ModelSpec
     future: "Future[Loaded]"
+    early: bool = False
 
 
 Order = Job | Cancel | Load
@@ -37,7 +39,13 @@ class Inbox:
         self._waiting = 0
         self._orders: list[Order] = []
         self._closed = False
+        self._woken = False
         self._changed = threading.Condition()
+
+    @property
+    def most_waiting(self) -> int:
+        """The bound on jobs that wait."""
+        return self._most_waiting
 
     @property
     def waiting(self) -> int:
@@ -66,11 +74,19 @@ class Inbox:
         with self._changed:
             self._waiting -= 1
 
-    def take(self, *, wait: bool) -> list[Order]:
-        """All orders so far; with `wait`, returns only once there is one or the inbox closes."""
+    def wake(self) -> None:
+        """Let who waits for an order go on without one: something else has happened."""
+        with self._changed:
+            self._woken = True
+            self._changed.notify()
+
+    def take(self, *, wait: bool, seconds: float | None = None) -> list[Order]:
+        """All orders so far; with `wait`, returns only once there is one, or somebody calls `wake`,
+        or so much time has passed, or the inbox closes."""
         with self._changed:
             if wait:
-                self._changed.wait_for(lambda: self._orders or self._closed)
+                self._changed.wait_for(lambda: self._orders or self._closed or self._woken, seconds)
+            self._woken = False
             orders, self._orders = self._orders, []
             return orders
 

@@ -7,7 +7,7 @@ BLAS there (5.8 against 200 GFLOP/s). On Metal the model keeps its own type.
 import hashlib
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,16 +18,20 @@ from huggingface_hub import snapshot_download
 from mlx.nn.layers.base import Module
 from mlx.utils import tree_flatten
 from mlx_lm.tokenizer_utils import TokenizerWrapper
-from mlx_lm.utils import dequantize_model, load_model, load_tokenizer
+from mlx_lm.utils import dequantize_model, load_config, load_model, load_tokenizer
 
 from mlx_responses.catalog import ModelSpec
 from mlx_responses.engine.attempt import Fault, attempt
 from mlx_responses.engine.hub import HubTokenizer
-from mlx_responses.errors import LoadFailed
+from mlx_responses.engine.memory import Footprint, measure
+from mlx_responses.errors import Failure, LoadFailed
 from mlx_responses.text import Tokenizer
 
 DEFAULT_CONTEXT_WINDOW = 8192
 """For a model whose config names no length: what the oldest models still served can take."""
+
+PIECE_BYTES = 16 * 2**20
+"""Weights read between two steps of other models: some 10 ms from an SSD."""
 
 
 class Loaded(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,10 +60,28 @@ class Model(msgspec.Struct, frozen=True):
 
     network: Module
     loaded: Loaded
+    footprint: Footprint = Footprint()
     identity: dict[str, str] = {}
 
 
-Loader = Callable[[ModelSpec], Model]
+class Files(msgspec.Struct, frozen=True):
+    """What can be read of a model without MLX: where it lies, its tokenizer, its config."""
+
+    spec: ModelSpec
+    folder: Path
+    wrapper: TokenizerWrapper
+    config: dict[str, Any]
+
+
+class Reading(msgspec.Struct, frozen=True):
+    """A model on its way into memory: what may be told of it, and how many bytes are there."""
+
+    loaded: Loaded
+    done: int
+
+
+Assembly = Generator[Reading, None, Model]
+Loader = Callable[[Files], Assembly]
 
 
 def has_gpu() -> bool:
@@ -80,31 +102,98 @@ def find_files(spec: ModelSpec) -> Path:
         ) from error
 
 
-def read_model(spec: ModelSpec) -> Model:
-    """Read weights and tokenizer. Raises `LoadFailed` that says which file is at fault.
+def open_files(spec: ModelSpec) -> Files:
+    """Find and read all that needs no MLX: seconds for a large tokenizer, on any thread.
 
-    Runs on the thread that will use the weights: MLX's streams belong to threads.
+    Raises `LoadFailed`.
     """
     folder = find_files(spec)
     read = attempt(partial(_read_files, folder), f"reading {folder}", level=logging.DEBUG)
     if isinstance(read, Fault):
-        raise LoadFailed(
-            f"The model {spec.name!r} cannot be read from {folder}: {read.reason}. "
-            "It needs config.json, model*.safetensors of an architecture that mlx-lm knows, and "
-            "tokenizer.json."
-        ) from read.error
-    network, wrapper, config, vocab_size = read
-    tokenizer = HubTokenizer(wrapper, vocab_size)
-    loaded = Loaded(
-        spec=spec,
+        raise unreadable(spec, read)
+    wrapper, config = read
+    return Files(spec, folder, wrapper, config)
+
+
+def assemble(files: Files) -> Assembly:
+    """Bring the weights in, a piece a turn, on the thread that will use them: MLX's streams belong
+    to threads. Yields before the first piece, when nothing is allocated yet, and after each.
+    """
+    network, _ = load_model(files.folder, lazy=True)
+    if not has_gpu():
+        network = dequantize_model(network)
+        network.set_dtype(mx.float32)
+    named: Any = tree_flatten(network.parameters())
+    arrays: list[mx.array] = [array for _, array in named]
+    loaded = _facts(files, network, sum(array.nbytes for array in arrays))
+    done = 0
+    yield Reading(loaded, done)
+    for piece in _pieces(arrays):
+        mx.eval(piece)
+        done += sum(array.nbytes for array in piece)
+        yield Reading(loaded, done)
+    footprint = measure(network, loaded.weights_bytes)
+    return Model(network, loaded, footprint, _identity(files.folder, files.config))
+
+
+def read_model(spec: ModelSpec, loader: Loader = assemble) -> Model:
+    """All of a model at once, where nobody waits for anything else. Raises `LoadFailed`."""
+    files = open_files(spec)
+
+    def read() -> Model:
+        assembly = loader(files)
+        while True:
+            try:
+                next(assembly)
+            except StopIteration as end:
+                model: Model = end.value
+                return model
+
+    model = attempt(read, f"reading {files.folder}", level=logging.DEBUG)
+    if isinstance(model, Fault):
+        raise unreadable(spec, model)
+    return model
+
+
+def unreadable(spec: ModelSpec, fault: Fault) -> Failure:
+    """The failure for whatever went wrong with a model's files; a `Failure` is its own."""
+    if isinstance(fault.error, Failure):
+        return fault.error
+    failure = LoadFailed(
+        f"The model {spec.name!r} cannot be read from {spec.folder or spec.path}: {fault.reason}. "
+        "It needs config.json, model*.safetensors of an architecture that mlx-lm knows, and "
+        "tokenizer.json."
+    )
+    failure.__cause__ = fault.error
+    return failure
+
+
+def _facts(files: Files, network: Module, weights_bytes: int) -> Loaded:
+    """What is known before a weight is read: the logits' width is that of a step never taken."""
+    vocab_size = int(network(mx.array([[0]])).shape[-1])
+    tokenizer = HubTokenizer(files.wrapper, vocab_size)
+    return Loaded(
+        spec=files.spec,
         tokenizer=tokenizer,
-        context_window=spec.context_window or _trained_length(config),
+        context_window=files.spec.context_window or _trained_length(files.config),
         vocab_size=vocab_size,
-        weights_bytes=_bytes_of(network),
-        model_type=str(config.get("model_type", "")),
+        weights_bytes=weights_bytes,
+        model_type=str(files.config.get("model_type", "")),
         chat_template=tokenizer.chat_template,
     )
-    return Model(network, loaded, _identity(folder, config))
+
+
+def _pieces(arrays: Sequence[mx.array]) -> Iterator[list[mx.array]]:
+    """All arrays, some at a time."""
+    piece: list[mx.array] = []
+    held = 0
+    for array in arrays:
+        if piece and held + array.nbytes > PIECE_BYTES:
+            yield piece
+            piece, held = [], 0
+        piece.append(array)
+        held += array.nbytes
+    yield piece
 
 
 def _identity(folder: Path, config: dict[str, Any]) -> dict[str, str]:
@@ -119,35 +208,14 @@ def _identity(folder: Path, config: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def _read_files(folder: Path) -> tuple[Module, TokenizerWrapper, dict[str, Any], int]:
-    network, config = load_model(folder)
+def _read_files(folder: Path) -> tuple[TokenizerWrapper, dict[str, Any]]:
+    config = load_config(folder)
     wrapper = load_tokenizer(
         folder,
         {"trust_remote_code": False, "local_files_only": True},
         eos_token_ids=config.get("eos_token_id"),
     )
-    if not has_gpu():
-        network = _in_float32(network)
-    return network, wrapper, config, _warm_up(network)
-
-
-def _in_float32(network: Module) -> Module:
-    network = dequantize_model(network)
-    network.set_dtype(mx.float32)
-    mx.eval(network.parameters())  # type: ignore[no-untyped-call]
-    return network
-
-
-def _bytes_of(network: Module) -> int:
-    arrays: Any = tree_flatten(network.parameters())  # type: ignore[no-untyped-call]
-    return sum(array.nbytes for _, array in arrays)
-
-
-def _warm_up(network: Module) -> int:
-    """Run one token, so that kernels are compiled before anyone waits; the logits' width."""
-    logits = network(mx.array([[0]]))
-    mx.eval(logits)
-    return int(logits.shape[-1])
+    return wrapper, config
 
 
 def _trained_length(config: dict[str, Any]) -> int:

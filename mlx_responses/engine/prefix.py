@@ -317,17 +317,34 @@ class PrefixCache:
                 if evicted.plain is None:
                     self._forget(evicted)
 
+    def resize(self, budget_bytes: int) -> None:
+        """Keep within another budget from now on; what is too much goes at once."""
+        self._budget_bytes = budget_bytes
+        self._make_room()
+
+    def close(self, model_key: str) -> None:
+        """A model is let go of, and all that is in RAM of it; what is on disk waits for `open`."""
+        tree = self._trees.pop(model_key)
+        for node in list(tree.root.subtree()):
+            self._unsaved.pop(node, None)
+            if node.file is not None:
+                self._filed.pop(node.file, None)
+        self._clear(tree)
+
     def clear(self) -> None:
         """Forget all that is in RAM; what is on disk stays."""
         for tree in self._trees.values():
-            for node in list(tree.root.subtree()):
-                if node.parent is None:
-                    continue
-                self._drop(node)
-                self._unpin(node)
-                if node.file is None:
-                    self._forget(node)
+            self._clear(tree)
         self._unsaved.clear()
+
+    def _clear(self, tree: Tree) -> None:
+        for node in list(tree.root.subtree()):
+            if node.parent is None:
+                continue
+            self._drop(node)
+            self._unpin(node)
+            if node.file is None:
+                self._forget(node)
 
 
 def _has_snapshot(node: Node) -> bool:

@@ -17,6 +17,8 @@ class Row:
     masks       where tokens are chosen, and mask rows with them; the same for all rows of a batch
     position    generated tokens already fed to the model: the address of the next token's noise
     constraint  what the job's guide allows
+    done        prompt tokens read, cached ones not counted; filled by the batch
+    reserved    tokens that memory is kept for, those of the prompt included; grown by the lane
     speculation what may be proposed while the row is alone; filled by the batch
     fault       why this row alone cannot go on; filled by the batch, read by the lane
     """
@@ -24,12 +26,14 @@ class Row:
     __slots__ = (
         "cached",
         "constraint",
+        "done",
         "end_ids",
         "fault",
         "job",
         "masks",
         "noise",
         "position",
+        "reserved",
         "speculation",
         "uid",
     )
@@ -41,6 +45,8 @@ class Row:
         self.masks = masks
         self.noise = Noise(job.sampling.seed)
         self.position = 0
+        self.done = 0
+        self.reserved = 0
         self.constraint = Constraint(job.guide, masks, end_ids) if job.guide else None
         self.speculation: Speculation | None = None
         self.fault: str | None = None

@@ -6,7 +6,7 @@ import tiny
 from watching import Watched
 
 from mlx_responses.engine.lane import Limits
-from mlx_responses.engine.load import read_model
+from mlx_responses.engine.load import assemble
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -34,7 +34,7 @@ def start():
     """Engines of this test: `start(limits..., loader=...)` gives one that watches itself."""
     running = []
 
-    def make(loader=read_model, **limits):
+    def make(loader=assemble, **limits):
         watched = Watched(Limits(**limits), loader)
         running.append(watched)
         return watched

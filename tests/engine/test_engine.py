@@ -8,7 +8,7 @@ from watching import GREEDY
 
 from mlx_responses.engine.engine import Engine
 from mlx_responses.engine.job import Failed, Finished, Progress, Sampling, Token
-from mlx_responses.engine.load import Model, read_model
+from mlx_responses.engine.load import Model, assemble, read_model
 from mlx_responses.errors import EngineFailed, LoadFailed, Overloaded
 
 WARM = Sampling(temperature=1.0, top_p=0.95, seed=7)
@@ -34,9 +34,9 @@ class Flaky:
 
 
 def flaky_loader(*failing):
-    def load(spec):
-        model = read_model(spec)
-        return Model(Flaky(model.network, *failing), model.loaded)
+    def load(files):
+        model = yield from assemble(files)
+        return Model(Flaky(model.network, *failing), model.loaded, model.footprint)
 
     return load
 
@@ -218,11 +218,11 @@ def test_two_models_serve_at_once_and_names_share_weights(start, folder_of):
     assert len(watched.engine.status().models) == 2
 
 
-def test_a_job_of_a_model_that_is_not_loaded_fails(start, engine):
+def test_a_job_of_a_model_that_is_not_in_memory_brings_it_in(start, engine):
     other = start()
     job = engine.job()
     other.engine.submit(job)
-    assert other.ending(job.id).code == "model_not_loaded"
+    assert len(other.tokens(job.id)) == 16
     assert other.engine.status().queued == 0
 
 
@@ -280,6 +280,6 @@ def test_status_counts_what_was_said(engine):
     engine.say(max_tokens=7)
     status = engine.engine.status()
     assert (status.generated, status.rows, status.queued) == (7, 0, 0)
-    assert status.models == ("qwen3",)
+    assert [(model.name, model.state) for model in status.models] == [("qwen3", "loaded")]
     assert status.memory_bytes > 0
     assert status.blas
