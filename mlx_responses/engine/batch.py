@@ -12,8 +12,8 @@ import mlx.core as mx
 from mlx.nn.layers.base import Module
 from mlx_lm.generate import BatchGenerator, PromptProcessingBatch
 
-from mlx_responses.engine.decoding import Cache, Decoding, Saying
 from mlx_responses.engine.chunks import SMALLEST_CHUNK
+from mlx_responses.engine.decoding import Cache, Decoding, Saying
 from mlx_responses.engine.row import Row
 from mlx_responses.engine.speculation import Speculator
 

@@ -242,6 +242,7 @@ class Engine:
             residents.waiting(),
             {key: lane.room(residents.kept_bytes(key)) for key, lane in residents.lanes.items()},
         )
+        residents.tell()
         if self._outbox:
             outcomes = list(self._outbox)
             self._outbox.clear()

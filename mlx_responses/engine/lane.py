@@ -15,12 +15,12 @@ from mlx_lm.models.cache import make_prompt_cache
 
 from mlx_responses.engine.attempt import Fault, attempt
 from mlx_responses.engine.batch import Batch, Reading
+from mlx_responses.engine.chunks import Chunks
 from mlx_responses.engine.decoding import Saying
 from mlx_responses.engine.job import Failed, Finished, Job, Outcome, Progress, Token
 from mlx_responses.engine.load import Model, has_gpu
 from mlx_responses.engine.masks import MaskRows
 from mlx_responses.engine.memory import Memory, Room
-from mlx_responses.engine.chunks import Chunks
 from mlx_responses.engine.prefix import PrefixCache
 from mlx_responses.engine.row import Row
 from mlx_responses.engine.speculation import Speculator

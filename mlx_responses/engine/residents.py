@@ -80,6 +80,7 @@ class Residents:
         self._shared = shared(self)
         self._inbox = inbox
         self._loader = loader
+        self._answers: list[tuple[Load, Loaded | Failure]] = []
         # Finding files and reading a large tokenizer takes seconds, and needs no MLX.
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="loader")
 
@@ -89,12 +90,12 @@ class Residents:
         """Answer an order, now or when there is something to say."""
         lane = self.lanes.get(order.spec.path)
         if lane is not None:
-            _answer(order, lane.loaded)
+            self._answer(order, lane.loaded)
             lane.pinned |= order.spec.pinned
             return
         coming = self._bring(order.spec)
         if order.early and coming.reading is not None:
-            _answer(order, coming.reading.loaded)
+            self._answer(order, coming.reading.loaded)
         else:
             coming.orders.append(order)
 
@@ -114,6 +115,23 @@ class Residents:
             for job in [job for job in coming.jobs if job.id == job_id]:
                 coming.jobs.remove(job)
                 self._end(Finished(job_id=job_id, reason="cancelled", generated=0, cached=0))
+
+    def _answer(self, order: Load, answer: Loaded | Failure) -> None:
+        self._answers.append((order, answer))
+
+    def tell(self) -> None:
+        """Answer the orders that this step has done, now that the status shows it."""
+        answers, self._answers = self._answers, []
+        for order, answer in answers:
+            if not order.future.set_running_or_notify_cancel():
+                continue
+            if isinstance(answer, Failure):
+                order.future.set_exception(answer)
+                continue
+            spec = order.spec  # the name and the window that were asked for
+            window = spec.context_window or answer.context_window
+            named = msgspec.structs.replace(answer, spec=spec, context_window=window)
+            order.future.set_result(named)
 
     def _end(self, last_word: Finished | Failed) -> None:
         """The last word on a job that had no place yet."""
@@ -155,7 +173,7 @@ class Residents:
             coming.reading = next(coming.assembly)
             for order in [order for order in coming.orders if order.early]:
                 coming.orders.remove(order)
-                _answer(order, coming.reading.loaded)
+                self._answer(order, coming.reading.loaded)
         if not self._has_room(coming, coming.reading.loaded):
             return None
         try:
@@ -190,7 +208,7 @@ class Residents:
         self.lanes[coming.spec.path] = lane
         del self._coming[coming.spec.path]
         for order in coming.orders:
-            _answer(order, lane.loaded)
+            self._answer(order, lane.loaded)
             lane.pinned |= order.spec.pinned
         for job in coming.jobs:
             if job.vocab_size == lane.loaded.vocab_size:
@@ -205,7 +223,7 @@ class Residents:
         del self._coming[coming.spec.path]
         self._shared.memory.release(coming.spec.path)
         for order in coming.orders:
-            _refuse(order, failure)
+            self._answer(order, failure)
         for job in coming.jobs:
             self._end(Failed(job_id=job.id, message=failure.message, code=failure.code or ""))
         _collect()
@@ -262,7 +280,7 @@ class Residents:
         self._reader.shutdown(cancel_futures=True)
         for coming in self._coming.values():
             for order in coming.orders:
-                _refuse(order, LoadFailed("The engine was closed."))
+                self._answer(order, LoadFailed("The engine was closed."))
             for job in coming.jobs:
                 self._end(Finished(job_id=job.id, reason="cancelled", generated=0, cached=0))
         for lane in self.lanes.values():
@@ -307,19 +325,6 @@ class Residents:
 
 def _may_go(lane: Lane) -> bool:
     return not lane.busy and not lane.pinned
-
-
-def _answer(order: Load, loaded: Loaded) -> None:
-    """The model under the name and with the window that was asked for."""
-    window = order.spec.context_window or loaded.context_window
-    named = msgspec.structs.replace(loaded, spec=order.spec, context_window=window)
-    if order.future.set_running_or_notify_cancel():
-        order.future.set_result(named)
-
-
-def _refuse(order: Load, failure: Failure) -> None:
-    if order.future.set_running_or_notify_cancel():
-        order.future.set_exception(failure)
 
 
 def _collect() -> None:

@@ -1,5 +1,7 @@
 """Tiny models, once a session, and engines that are closed after each test."""
 
+import time
+
 import mlx.core as mx
 import pytest
 import tiny
@@ -31,11 +33,11 @@ def folder_of(tmp_path_factory):
 
 @pytest.fixture
 def start():
-    """Engines of this test: `start(limits..., loader=...)` gives one that watches itself."""
+    """Engines of this test: `start(loader, limits..., clock=...)` gives one that watches itself."""
     running = []
 
-    def make(loader=assemble, **limits):
-        watched = Watched(Limits(**limits), loader)
+    def make(loader=assemble, clock=time.monotonic, **limits):
+        watched = Watched(Limits(**limits), loader=loader, clock=clock)
         running.append(watched)
         return watched
 

@@ -9,7 +9,7 @@ from test_jumps import PENALISED, steps_of
 from watching import GREEDY
 
 from mlx_responses.engine.job import Sampling, Token
-from mlx_responses.engine.load import Model, read_model
+from mlx_responses.engine.load import Model, assemble
 from mlx_responses.engine.lookup import NGRAM, Lookup
 from mlx_responses.engine.pace import LONGEST_REST, PLAIN, SIZES, Costs, Pace
 
@@ -35,9 +35,9 @@ class Counting:
         return getattr(self.network, name)
 
 
-def counting(spec):
-    model = read_model(spec)
-    return Model(Counting(model.network), model.loaded)
+def counting(files):
+    model = yield from assemble(files)
+    return Model(Counting(model.network), model.loaded, model.footprint)
 
 
 @pytest.fixture

@@ -14,8 +14,8 @@ WAIT_SECONDS = 60
 class Watched:
     """`engine`, with every outcome kept, in order and by job."""
 
-    def __init__(self, limits, loader):
-        self.engine = Engine(deliver=self._deliver, limits=limits, loader=loader)
+    def __init__(self, limits, **seams):
+        self.engine = Engine(deliver=self._deliver, limits=limits, **seams)
         self.outcomes = []
         self.by_job = defaultdict(list)
         self.steps = []
