@@ -25,6 +25,9 @@ EXIT_UNREAD = 141
 
 VERBS = {
     "serve": "start the server",
+    "ps": "what the server is doing",
+    "logs": "the server's log",
+    "stop": "end the server",
     "connect": "point an agent at the server, or print what an SDK needs",
     "disconnect": "take back what `connect` wrote",
 }

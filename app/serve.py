@@ -7,9 +7,9 @@ import asyncio
 import contextlib
 import errno
 import logging
+import os
 import signal
 import socket
-import sys
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 
@@ -26,6 +26,9 @@ from mlx_responses.store import Store
 
 from .build import build_app
 from .catalog import open_catalog
+from .logs import logged
+from .runfile import Server as RunningServer
+from .runfile import announced
 from .settings import Settings, SettingsError
 from .upgrade import HttpProtocol
 from .websocket import Sockets
@@ -61,13 +64,8 @@ class CannotListen(Failure):
 def run(settings: Settings, say: Say) -> None:
     """Serve until SIGINT or SIGTERM. Raises `SettingsError` or a `Failure` when it cannot start;
     `say` gets the lines for whoever started it."""
-    logging.basicConfig(
-        level=settings.log_level.upper(),
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-        stream=sys.stderr,
-    )
-    logging.getLogger("uvicorn").setLevel(logging.ERROR)  # its greetings are not ours
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    _make_data_folder(settings)
+    with logged(settings), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(serve(settings, say))
 
 
@@ -79,6 +77,7 @@ async def serve(settings: Settings, say: Say, stop: asyncio.Event | None = None)
     with (
         bind(settings) as listener,
         contextlib.closing(Store.open(settings.data_folder / DATABASE)) as store,
+        announced(settings.data_folder, _server(settings, listener)),
         _signals(stop),
     ):
         live = Live(
@@ -130,6 +129,7 @@ async def listen(
     url = _url(settings.host, listener)
 
     def listening() -> None:
+        log.info("listening on %s, model %s", url, settings.model)
         say(f"listening on {url}")
         say(f"try: {curl_line(url, settings.model)}")
 
@@ -258,6 +258,18 @@ def _summary(live: Live) -> str:
 def _url(host: str, listener: socket.socket) -> str:
     name = f"[{host}]" if ":" in host else host
     return f"http://{name}:{listener.getsockname()[1]}"
+
+
+def _server(settings: Settings, listener: socket.socket) -> RunningServer:
+    """What the run file tells of this process; the address is one that this machine can call."""
+    local = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)
+    return RunningServer(
+        pid=os.getpid(),
+        url=_url(local, listener),
+        model=settings.model,
+        version=__version__,
+        log=str(settings.log_path),
+    )
 
 
 def _make_data_folder(settings: Settings) -> None:

@@ -1,10 +1,12 @@
-"""Every setting of the server, once: flags, environment variables, --help and checks come of it.
+"""Every setting of the server, once: flags, environment variables, the keys of config.toml, --help
+and checks come of it.
 
 The only file that reads `os.environ`. Does not know what a setting is used for.
 """
 
 import argparse
 import os
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
@@ -13,9 +15,14 @@ import msgspec
 import platformdirs
 from msgspec import Meta, inspect
 
+from mlx_responses.catalog import line_of
+
 ENVIRONMENT_PREFIX = "MLX_RESPONSES_"
 DATA_DIR = platformdirs.user_data_path("mlx-responses", appauthor=False)
 CONFIG_DIR = platformdirs.user_config_path("mlx-responses", appauthor=False)
+LOG_DIR = platformdirs.user_log_path("mlx-responses", appauthor=False)
+CONFIG = "config.toml"
+LOG = "server.log"
 
 
 class SettingsError(Exception):
@@ -23,7 +30,7 @@ class SettingsError(Exception):
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """What `mlx-responses serve` can be told. A flag beats an environment variable."""
+    """What `mlx-responses serve` can be told: flag, else environment variable, else config.toml."""
 
     host: Annotated[str, Meta(min_length=1, description="address to listen on")] = "127.0.0.1"
     port: Annotated[
@@ -107,11 +114,34 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], Meta(description="least level logged")
     ] = "info"
+    log_file: Annotated[
+        Path | None,
+        Meta(
+            description="file to log into, in place of server.log in --data-dir or else in the "
+            "platform's log directory"
+        ),
+    ] = None
 
     @property
     def data_folder(self) -> Path:
         """`data_dir`, or the platform's own place for it."""
         return self.data_dir or DATA_DIR
+
+    @property
+    def log_path(self) -> Path:
+        """Where the log is written: by whoever serves, read by `logs`."""
+        return self.log_file or (self.data_dir or LOG_DIR) / LOG
+
+
+GROUPS = {
+    "where it listens": ("host", "port", "websocket"),
+    "models": ("model", "models"),
+    "what is kept": ("data_dir", "retention_days", "store_bytes", "kv_bytes"),
+    "requests": ("unknown_fields", "max_body_bytes", "max_turns", "heartbeat_seconds"),
+    "the process": ("drain_seconds", "log_level", "log_file"),
+}
+"""The fields as --help shows them; one that is named nowhere comes under `MORE`."""
+MORE = "more"
 
 
 def environment() -> Mapping[str, str]:
@@ -142,22 +172,37 @@ def setting_rows() -> list[SettingRow]:
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
-    """One `--flag` for each field; values stay text, `read_settings` makes them typed."""
+    """`--config`, and one `--flag` for each field; values stay text, `read_settings` types them."""
+    add_config(parser)
+    groups = {name: title for title, names in GROUPS.items() for name in names}
+    made = {title: parser.add_argument_group(title) for title in [*GROUPS, MORE]}
     for field in msgspec.structs.fields(Settings):
         description, _ = _meta(field)
         default = "" if field.default is None else f"; default {field.default}"
-        parser.add_argument(
+        made[groups.get(field.name, MORE)].add_argument(
             _flag(field.name),
             dest=field.name,
             metavar=_metavar(field.name),
-            help=f"{description} ({_variable(field.name)}{default})",
+            help=f"{description}{default}",
         )
+
+
+def add_config(parser: argparse._ActionsContainer) -> None:
+    """`--config` alone, for verbs that are told nothing else of the server."""
+    parser.add_argument(
+        "--config", metavar="FILE", help=f"file of settings; default {CONFIG_DIR / CONFIG}"
+    )
 
 
 def read_settings(
     flags: Mapping[str, str | None], environment: Mapping[str, str] = os.environ
 ) -> Settings:
-    """The settings that flags and environment make. Raises `SettingsError` for a bad value."""
+    """The settings that flags, environment and config file make, in this order.
+
+    Raises `SettingsError` for a bad value, and for a key of the file that is no setting.
+    """
+    path = _config_path(flags, environment)
+    kept = _read_config(path) if path is not None else {}
     values: dict[str, object] = {}
     for field in msgspec.structs.fields(Settings):
         name, variable = field.name, _variable(field.name)
@@ -166,12 +211,40 @@ def read_settings(
             values[name] = _convert(field, raw, _flag(name))
         elif variable in environment:
             values[name] = _convert(field, environment[variable], variable)
+        elif name in kept:
+            values[name] = _convert(field, *kept[name])
     return Settings(**values)  # type: ignore[arg-type]  # each value was converted to its field's type
 
 
-def _convert(field: msgspec.structs.FieldInfo, raw: str, source: str) -> object:
+def _config_path(flags: Mapping[str, str | None], environment: Mapping[str, str]) -> Path | None:
+    """The file that was named, or the user's own if there is one."""
+    named = flags.get("config") or environment.get(_variable("config"))
+    own = CONFIG_DIR / CONFIG
+    return Path(named).expanduser() if named else own if own.is_file() else None
+
+
+def _read_config(path: Path) -> dict[str, tuple[object, str]]:
+    """Each key's value, and where it stands."""
     try:
-        return msgspec.convert(raw, field.type, strict=False, dec_hook=_path)
+        text = path.read_text("utf-8")
+        values = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path}: {error}. Mend that line, or move the file away.") from error
+    except OSError as error:
+        raise SettingsError(
+            f"{path}: cannot be read: {error.strerror}. Name another with --config."
+        ) from error
+    kept = {key: (value, f"{path}:{line_of(text, (key,))}") for key, value in values.items()}
+    known = [field.name for field in msgspec.structs.fields(Settings)]
+    for key, (_, where) in kept.items():
+        if key not in known:
+            raise SettingsError(f"{where}: unknown setting {key!r}; known: {', '.join(known)}.")
+    return kept
+
+
+def _convert(field: msgspec.structs.FieldInfo, raw: object, source: str) -> object:
+    try:
+        return msgspec.convert(raw, field.type, strict=not isinstance(raw, str), dec_hook=_path)
     except msgspec.ValidationError as error:
         _, expected = _meta(field)
         message = f"{field.name}: must be {expected}, got {raw!r} (from {source})"

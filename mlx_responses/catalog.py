@@ -114,7 +114,7 @@ def read_catalog(path: Path) -> Catalog:
         return _read_tables(tables)
     except _Wrong as wrong:
         *table, key = wrong.keys
-        where = f"{path}:{_line(text, wrong.keys)}: " + (f"[{'.'.join(table)}] " if table else "")
+        where = f"{path}:{line_of(text, wrong.keys)}: " + (f"[{'.'.join(table)}] " if table else "")
         raise RequestError(f"{where}{key}: {wrong}", param="models") from wrong
 
 
@@ -173,7 +173,7 @@ def _fields(
     return fields
 
 
-def _line(text: str, keys: tuple[str, ...]) -> int:
+def line_of(text: str, keys: tuple[str, ...]) -> int:
     """The line on which the statement begins that brings `keys` into the document."""
     lines = text.splitlines(keepends=True)
     begin = 1

@@ -50,6 +50,7 @@ EXCEPTIONS: dict[str, dict[str, str]] = {
         "mlx_responses/live.py: uuid.uuid4": "the one mint of ids",
         "mlx_responses/engine/speculation.py: time.perf_counter": "steps are timed, not dated",
         "mlx_responses/engine/engine.py: time.monotonic": "durations of steps, dates of nothing",
+        "app/cli/ps.py: time.monotonic": "tokens a second need seconds",
     },
     "foreign_words": {
         "mlx_responses/engine/hub.py: tools": "the name of a chat template's variable",

@@ -6,7 +6,10 @@ import importlib
 from ..settings import add_flags, read_settings
 from .terminal import Terminal
 
-DESCRIPTION = "Start the server. Each flag has an environment variable; a flag wins."
+DESCRIPTION = (
+    "Start the server. Every flag --like-this is also the environment variable "
+    "MLX_RESPONSES_LIKE_THIS and the key like_this in config.toml; in this order the first wins."
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from mlx_responses.app.settings import Settings, SettingsError, add_flags, read_settings
+from mlx_responses.app.settings import GROUPS, Settings, SettingsError, add_flags, read_settings
 
 
 def test_a_flag_beats_an_environment_variable_beats_the_default():
@@ -42,11 +42,61 @@ def test_a_bad_value_is_refused_with_its_name_value_and_source(flags, environmen
     assert message in str(refused.value)
 
 
-def test_help_shows_every_field_with_its_flag_variable_and_default():
+def test_help_shows_every_field_with_its_flag_and_default_under_a_heading():
     parser = argparse.ArgumentParser()
     add_flags(parser)
     shown = " ".join(parser.format_help().split())
     for field in msgspec.structs.fields(Settings):
         assert f"--{field.name.replace('_', '-')} " in shown
-        assert f"(MLX_RESPONSES_{field.name.upper()}" in shown
-        assert field.default is None or f"default {field.default})" in shown
+        assert field.default is None or f"default {field.default}" in shown
+    assert all(f"{title}:" in shown for title in GROUPS)
+    assert len(parser.format_help().splitlines()) < 90
+
+
+def test_every_heading_of_the_help_names_fields_that_there_are():
+    fields = {field.name for field in msgspec.structs.fields(Settings)}
+    assert {name for names in GROUPS.values() for name in names} <= fields
+
+
+def configured(folder, text):
+    path = folder / "config.toml"
+    path.write_text(text)
+    return {"MLX_RESPONSES_CONFIG": str(path)}
+
+
+def test_a_config_file_beats_the_default_and_is_beaten_by_the_variable_and_the_flag(tmp_path):
+    known = configured(tmp_path, 'port = 3\ndata_dir = "~/d"\ndrain_seconds = 1\n')
+    assert read_settings({}, known).port == 3
+    assert read_settings({}, known).data_dir == Path.home() / "d"
+    assert read_settings({}, known).drain_seconds == 1.0
+    assert read_settings({}, {**known, "MLX_RESPONSES_PORT": "2"}).port == 2
+    assert read_settings({"port": "1"}, {**known, "MLX_RESPONSES_PORT": "2"}).port == 1
+
+
+def test_the_flag_names_another_config_file_than_the_variable(tmp_path):
+    known = configured(tmp_path, "port = 3\n")
+    other = tmp_path / "other.toml"
+    other.write_text("port = 4\n")
+    assert read_settings({"config": str(other)}, known).port == 4
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("\n# why\nprot = 1\n", "config.toml:3: unknown setting 'prot'; known: host, port, "),
+        ("\nport = 70000\n", "port: must be 0..65535, got 70000 (from "),
+        ("\nport = 70000\n", "config.toml:2)"),
+        ("port = true\n", "port: must be 0..65535, got True"),
+        ("port = \n", "config.toml: Invalid value (at line 1"),
+        ("[serve]\nport = 1\n", "config.toml:1: unknown setting 'serve'"),
+    ],
+)
+def test_a_mistake_in_the_config_file_is_named_with_its_line(text, message, tmp_path):
+    with pytest.raises(SettingsError) as refused:
+        read_settings({}, configured(tmp_path, text))
+    assert message in str(refused.value)
+
+
+def test_a_config_file_that_was_named_must_be_there(tmp_path):
+    with pytest.raises(SettingsError, match=r"none\.toml: cannot be read: No such file"):
+        read_settings({"config": str(tmp_path / "none.toml")}, {})

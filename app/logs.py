@@ -1,0 +1,50 @@
+"""Where the server logs: to standard error, and into a file that `logs` reads and that never grows
+beyond a few megabytes. Does not know what is logged.
+"""
+
+import contextlib
+import logging
+import logging.handlers
+import sys
+from collections.abc import Iterator
+
+from .settings import Settings, SettingsError
+
+MAX_BYTES = 4 * 2**20
+"""Of one file: some 40,000 lines, which an editor still opens at once."""
+OLD_FILES = 3
+
+FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
+
+@contextlib.contextmanager
+def logged(settings: Settings) -> Iterator[None]:
+    """Send what the process logs to both. Raises `SettingsError` if the file cannot be written."""
+    root, level = logging.getLogger(), settings.log_level.upper()
+    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr), _open_file(settings)]
+    logging.getLogger("uvicorn").setLevel(logging.ERROR)  # its greetings are not ours
+    before = root.level
+    root.setLevel(level)
+    for handler in handlers:
+        handler.setFormatter(logging.Formatter(FORMAT))
+        root.addHandler(handler)
+    try:
+        yield
+    finally:
+        root.setLevel(before)
+        for handler in handlers:
+            root.removeHandler(handler)
+            handler.close()
+
+
+def _open_file(settings: Settings) -> logging.handlers.RotatingFileHandler:
+    try:
+        settings.log_path.parent.mkdir(parents=True, exist_ok=True)
+        return logging.handlers.RotatingFileHandler(
+            settings.log_path, maxBytes=MAX_BYTES, backupCount=OLD_FILES, encoding="utf-8"
+        )
+    except OSError as error:
+        raise SettingsError(
+            f"log_file: cannot write {settings.log_path}: {error.strerror}. Choose another with "
+            "--log-file."
+        ) from error
