@@ -135,7 +135,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 GROUPS = {
     "where it listens": ("host", "port", "websocket"),
-    "models": ("model", "models"),
+    "models": ("model", "models", "memory_bytes", "wired_bytes", "idle_unload_seconds"),
     "what is kept": ("data_dir", "retention_days", "store_bytes", "kv_bytes"),
     "requests": ("unknown_fields", "max_body_bytes", "max_turns", "heartbeat_seconds"),
     "the process": ("drain_seconds", "log_level", "log_file"),

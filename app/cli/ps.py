@@ -65,7 +65,7 @@ def _lines(facts: Json) -> list[tuple[str, str]]:
     process = f" (process {facts['pid']})" if facts["pid"] else ""
     return [
         ("address", f"{facts['url']}{process}"),
-        ("models loaded", ", ".join(facts["models"]) or "none"),
+        ("models", ", ".join(_resident(model) for model in facts["models"]) or "none"),
         ("turns", f"{facts['turns']}: {facts['rows']} running, {facts['queued']} queued"),
         ("tokens/s", f"{facts['tokens_per_second']} ({facts['generated']} since the start)"),
         ("memory", size(facts["memory_bytes"])),
@@ -74,6 +74,10 @@ def _lines(facts: Json) -> list[tuple[str, str]]:
             f"{size(facts['prefix_bytes'])} in memory, {size(facts['disk_bytes'])} on disk",
         ),
     ]
+
+
+def _resident(model: Json) -> str:
+    return f"{model['name']} ({model['state']}, {size(model['weights_bytes'])})"
 
 
 def _turn(turn: Json) -> tuple[str, str, str, str]:
