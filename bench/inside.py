@@ -15,6 +15,7 @@ from mlx_responses.catalog import ModelSpec
 from mlx_responses.engine.engine import Engine
 from mlx_responses.engine.job import Failed, Finished, Job, Outcome, Sampling, Token
 from mlx_responses.engine.lane import Limits
+from mlx_responses.engine.load import Loader, assemble
 
 GREEDY = Sampling(temperature=0.0)
 
@@ -28,11 +29,12 @@ class Spoken(msgspec.Struct):
 
 
 class Inside:
-    """One model in an engine of its own."""
+    """One model in an engine of its own. `limits` are the engine's."""
 
-    def __init__(self, spec: ModelSpec) -> None:
-        limits = Limits(prefix_bytes=0)
-        self._engine = Engine(deliver=self._deliver, limits=limits)
+    def __init__(self, spec: ModelSpec, loader: Loader = assemble, **limits: Any) -> None:
+        self._engine = Engine(
+            deliver=self._deliver, limits=Limits(prefix_bytes=0, **limits), loader=loader
+        )
         self._spoken: dict[str, Spoken] = defaultdict(Spoken)
         self._running: set[str] = set()
         self._changed = threading.Condition()
@@ -79,9 +81,9 @@ class Inside:
 
 
 @contextmanager
-def engine_of(folder: Path) -> Iterator[Inside]:
+def engine_of(folder: Path, loader: Loader = assemble, **limits: Any) -> Iterator[Inside]:
     """An engine with the model of a folder, closed afterwards."""
-    inside = Inside(ModelSpec(name=folder.name, path=str(folder)))
+    inside = Inside(ModelSpec(name=folder.name, path=str(folder)), loader, **limits)
     try:
         yield inside
     finally:

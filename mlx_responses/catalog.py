@@ -44,6 +44,8 @@ class ModelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     context_window  tokens of prompt and answer together
     thinking        efforts that switch thinking on; empty: the model cannot think
     default_effort  used when a request names none
+    draft           the path of a smaller model of the same vocabulary that guesses what this one
+                    says, so that it answers faster; in a models.toml also the name of an entry
     store           whether responses are kept when a request does not say
     pinned          once in memory it stays there, however long it is idle and whoever needs room
     """
@@ -54,6 +56,7 @@ class ModelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     context_window: Positive | None = None
     thinking: tuple[Effort, ...] = ()
     default_effort: Effort = "none"
+    draft: str | None = None
     store: bool = True
     pinned: bool = False
     sampling: SamplingDefaults = SamplingDefaults()
@@ -137,6 +140,7 @@ def _read_tables(tables: dict[str, object]) -> Catalog:
         if "path" not in fields:
             raise _Wrong(keys, "needs a `path`")
         specs[name] = ModelSpec(**{**fields, "name": name})  # type: ignore[arg-type]  # see _fields
+    specs = {name: _with_draft(spec, specs) for name, spec in specs.items()}
     aliases: dict[str, str] = {}
     for alias, target in _table(tables.get("aliases", {}), ("aliases",)).items():
         if alias in specs:
@@ -145,6 +149,16 @@ def _read_tables(tables: dict[str, object]) -> Catalog:
             raise _Wrong(("aliases", alias), f"no model {target!r}; models: {', '.join(specs)}")
         aliases[alias] = target
     return Catalog(specs, aliases)
+
+
+def _with_draft(spec: ModelSpec, specs: dict[str, ModelSpec]) -> ModelSpec:
+    """The spec with its draft's path, where it gives the name of an entry."""
+    entry = specs.get(spec.draft or "")
+    if entry is None:
+        return spec
+    if entry.path == spec.path:
+        raise _Wrong(("models", spec.name, "draft"), "a model cannot guess for itself")
+    return msgspec.structs.replace(spec, draft=entry.path)
 
 
 def _table(value: object, keys: tuple[str, ...]) -> dict[str, object]:

@@ -52,6 +52,17 @@ def test_a_table_becomes_a_frozen_spec_with_defaults_for_what_it_leaves_out(tmp_
         small.path = "elsewhere"
 
 
+def test_a_draft_is_a_path_or_another_entry(tmp_path):
+    text = GOOD.replace('path = "org/Big-4bit"', 'path = "org/Big-4bit"\ndraft = "{}"')
+    assert read_catalog(write(tmp_path, GOOD)).resolve("org/Big-4bit").draft is None
+    for draft, path in (("small", "embedded:pocket"), ("org/Tiny", "org/Tiny")):
+        catalog = read_catalog(write(tmp_path, text.format(draft)))
+        assert catalog.resolve("org/Big-4bit").draft == path
+    assert refusal(tmp_path, text.format("org/Big-4bit")) == (
+        "models.toml:14: [models.org/Big-4bit] draft: a model cannot guess for itself"
+    )
+
+
 def test_an_alias_stands_for_its_model(tmp_path):
     catalog = read_catalog(write(tmp_path, GOOD))
     assert catalog.resolve("gpt-5") is catalog.resolve("small")

@@ -141,7 +141,7 @@ class Decoding(GenerationBatch):  # type: ignore[misc]  # mlx-lm is untyped
             self._look_ahead(plan)
         fed = fed or self._hear(inputs)
         if speculation is not None:
-            speculation.tick(inputs.shape[1], len(proposed))
+            speculation.tick(inputs.shape[1] + len(proposed))
         return fed
 
     def _hear(self, inputs: mx.array) -> list[list[int]]:

@@ -112,7 +112,7 @@ class Lane:
         on_device = shared.limits.on_device
         on_device = has_gpu() if on_device is None else on_device
         self._masks = MaskRows(model.loaded.vocab_size, on_device=on_device)
-        self._speculator = Speculator() if shared.limits.speculation else None
+        self._speculator = Speculator(model.draft) if shared.limits.speculation else None
         self._chunks = Chunks(shared.limits.stall_seconds, shared.limits.chunk_tokens)
         self._batch = self._new_batch()
         self._memory.hold("weights", self._key, model.loaded.weights_bytes)

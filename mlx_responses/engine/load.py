@@ -17,6 +17,7 @@ import msgspec
 from huggingface_hub import snapshot_download
 from mlx.nn.layers.base import Module
 from mlx.utils import tree_flatten
+from mlx_lm.models.cache import KVCache, make_prompt_cache
 from mlx_lm.tokenizer_utils import TokenizerWrapper
 from mlx_lm.utils import dequantize_model, load_config, load_model, load_tokenizer
 
@@ -55,12 +56,14 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
 class Model(msgspec.Struct, frozen=True):
     """A model as the engine's thread holds it: the network and what may be told of it.
 
+    draft     a smaller network of the same vocabulary that guesses for it
     identity  what a KV cache on disk must share to be its own; empty: none is kept
     """
 
     network: Module
     loaded: Loaded
     footprint: Footprint = Footprint()
+    draft: Module | None = None
     identity: dict[str, str] = {}
 
 
@@ -71,6 +74,7 @@ class Files(msgspec.Struct, frozen=True):
     folder: Path
     wrapper: TokenizerWrapper
     config: dict[str, Any]
+    draft: "Files | None" = None
 
 
 class Reading(msgspec.Struct, frozen=True):
@@ -112,19 +116,24 @@ def open_files(spec: ModelSpec) -> Files:
     if isinstance(read, Fault):
         raise unreadable(spec, read)
     wrapper, config = read
-    return Files(spec, folder, wrapper, config)
+    draft = None
+    if spec.draft is not None:
+        draft = open_files(ModelSpec(name=f"{spec.name}'s draft", path=spec.draft))
+    return Files(spec, folder, wrapper, config, draft)
 
 
 def assemble(files: Files) -> Assembly:
     """Bring the weights in, a piece a turn, on the thread that will use them: MLX's streams belong
     to threads. Yields before the first piece, when nothing is allocated yet, and after each.
+
+    Raises `LoadFailed` where the draft cannot guess for the model.
     """
-    network, _ = load_model(files.folder, lazy=True)
-    if not has_gpu():
-        network = dequantize_model(network)
-        network.set_dtype(mx.float32)
-    named: Any = tree_flatten(network.parameters())
-    arrays: list[mx.array] = [array for _, array in named]
+    network, arrays = _unread(files.folder)
+    draft = None
+    if files.draft is not None:
+        draft, more = _unread(files.draft.folder)
+        _check_draft(files, files.draft, draft)
+        arrays += more
     loaded = _facts(files, network, sum(array.nbytes for array in arrays))
     done = 0
     yield Reading(loaded, done)
@@ -133,7 +142,32 @@ def assemble(files: Files) -> Assembly:
         done += sum(array.nbytes for array in piece)
         yield Reading(loaded, done)
     footprint = measure(network, loaded.weights_bytes)
-    return Model(network, loaded, footprint, _identity(files.folder, files.config))
+    if draft is not None:  # every row may come to be alone, and then keeps a cache of the draft
+        footprint = footprint.with_rows_of(measure(draft, 0))
+    return Model(network, loaded, footprint, draft, _identity(files.folder, files.config))
+
+
+def _unread(folder: Path) -> tuple[Module, list[mx.array]]:
+    """A network and its weights, none of them in memory yet."""
+    network, _ = load_model(folder, lazy=True)
+    if not has_gpu():
+        network = dequantize_model(network)
+        network.set_dtype(mx.float32)
+    named: Any = tree_flatten(network.parameters())
+    return network, [array for _, array in named]
+
+
+def _check_draft(files: Files, draft: Files, network: Module) -> None:
+    """Raises `LoadFailed` if the draft has other tokens, or cannot take back a wrong guess."""
+    cache = make_prompt_cache(network)
+    why = None
+    if draft.wrapper.get_vocab() != files.wrapper.get_vocab():
+        why = "its tokenizer has other tokens"
+    elif not all(isinstance(layer, KVCache) for layer in cache):
+        why = "its cache cannot be rewound, because it is recurrent or slides"
+    if why is not None:
+        name = files.spec.name
+        raise LoadFailed(f"{draft.spec.path!r} cannot be the draft of {name!r}: {why}.")
 
 
 def read_model(spec: ModelSpec, loader: Loader = assemble) -> Model:

@@ -59,6 +59,15 @@ class Footprint(msgspec.Struct, frozen=True, kw_only=True):
         """That of rows in one batch: mlx-lm pads them all to the longest."""
         return len(lengths) * self.of_row(max(lengths)) if lengths else 0
 
+    def with_rows_of(self, other: "Footprint") -> "Footprint":
+        """This model, each row of which has one of another model beside it."""
+        return msgspec.structs.replace(
+            self,
+            kv_per_token=self.kv_per_token + other.kv_per_token,
+            windows=self.windows + other.windows,
+            kv_per_row=self.kv_per_row + other.kv_per_row,
+        )
+
 
 def measure(network: Module, weights_bytes: int) -> Footprint:
     """Read a few tokens and look at what that took. The weights must be in memory."""

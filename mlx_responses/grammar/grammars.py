@@ -172,14 +172,13 @@ class Grammars:
 
     def _indexed(self, key: str, regex: str) -> tuple[index.Table, int] | None:
         """An index and its size in bytes: from disk, or made. None: not quick."""
-        texts = index.texts_if_quick(self.vocabulary, regex, self._budget_ms)
-        if texts is None:
+        if not index.is_quick(self.vocabulary, regex, self._budget_ms):
             return None
         kept = self._shelf.get(key) if self._shelf is not None else None
         try:
             if kept is not None:
                 return index.Table.of_bytes(self.vocabulary, kept), len(kept)
-            table = index.Table.of_regex(self.vocabulary, regex, texts)
+            table = index.Table.of_regex(self.vocabulary, regex)
         except ValueError:
             return None
         data = table.to_bytes()

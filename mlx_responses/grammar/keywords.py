@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from mlx_responses.grammar.document import Document, escaped, refused
-from mlx_responses.grammar.patterns import Node, parse
+from mlx_responses.grammar.patterns import Node, Unsupported, parse
 from mlx_responses.grammar.shapes import (
     ANY,
     Layer,
@@ -239,7 +239,7 @@ def literals(place: Place) -> list[Shape] | None:
 
 
 def without(values: list[Any]) -> list[Shape]:
-    """Anything but these values; lists and objects with content are the caller's business."""
+    """Anything but these values. Raises `Unsupported` for lists and objects with content."""
     texts = {canonical(value) for value in values}
     shapes: list[Shape] = []
     for shape in ANY:
@@ -255,4 +255,6 @@ def without(values: list[Any]) -> list[Shape]:
                 shapes.append(List(low=1) if "[]" in texts else shape)
             case Object():
                 shapes.append(Object(low=1) if "{}" in texts else shape)
+    if any(isinstance(value, list | dict) and value for value in values):
+        raise Unsupported("a list or an object with content cannot be ruled out")
     return shapes

@@ -10,7 +10,6 @@ from functools import partial
 
 from mlx_responses.grammar.denial import Denial
 from mlx_responses.grammar.document import Document, refused
-from mlx_responses.grammar.emptiness import text_possible
 from mlx_responses.grammar.keywords import NOTHING, UNENFORCEABLE, Place, literals, typed
 from mlx_responses.grammar.patterns import Unsupported, found_in
 from mlx_responses.grammar.shapes import (
@@ -24,16 +23,12 @@ from mlx_responses.grammar.shapes import (
     Term,
     Text,
     Want,
-    admits_number,
     canonical,
     element,
-    is_number,
     member,
     merged,
-    number_possible,
     shared,
 )
-from mlx_responses.grammar.witnesses import bears, witnessed
 
 MAX_SHAPES = 600
 """Alternatives for one value: beyond the longest real unions, short of a combinatorial bomb."""
@@ -256,26 +251,19 @@ class Terms:
     def shape_possible(self, shape: Shape) -> bool:
         """The same of one shape."""
         match shape:
-            case Number():
-                return number_possible(shape)
-            case Text():
-                return text_possible(shape)
+            case Number(kind, low, low_open, high, high_open):
+                if kind != "integer" or low is None or high is None:
+                    return True
+                first, last = low.to_integral_value("ROUND_CEILING"), int(high)
+                return first + (low_open and first == low) <= last - (high_open and last == high)
             case List():
                 return self._list_possible(shape)
-            case Object(witnesses=witnesses) if witnesses:
-                return self._witnesses_possible(shape)
-            case Object(required=required, names=names):
+            case Object(_, required, _, _, names):
                 return all(
                     self.possible(member(shape, name)) and all(self.holds(w, name) for w in names)
                     for name in required
                 )
         return True
-
-    def _witnesses_possible(self, shape: Object) -> bool:
-        try:
-            return any(self.shape_possible(named) for named in witnessed(shape, self))
-        except Unsupported:
-            return True
 
     def _list_possible(self, shape: List) -> bool:
         length = max((len(row.prefix) for row in shape.rows), default=0)
@@ -298,7 +286,7 @@ class Terms:
             case Literal():
                 return shape == literal
             case Number():
-                return is_number(value) and admits_number(shape, Decimal(repr(value)))
+                return _is_number(value) and _admits_number(shape, Decimal(repr(value)))
             case Text(low, high, claims, excluded):
                 return (
                     isinstance(value, str)
@@ -326,13 +314,6 @@ class Terms:
             and all(name in values for name in shape.required)
             and all(self.holds(want, name) for want in shape.names for name in values)
             and all(self.holds(member(shape, name), value) for name, value in values.items())
-            and all(
-                any(
-                    bears(witness, name, self) and self.holds(witness.value, value)
-                    for name, value in values.items()
-                )
-                for witness in shape.witnesses
-            )
         )
 
 
@@ -343,3 +324,22 @@ MAX_LOOK_AHEAD = 30
 def lacking(name: str) -> Object:
     """An object without the member `name`."""
     return Object(layers=(Layer({name: NOTHING}, (), ()),))
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _admits_number(shape: Number, value: Decimal) -> bool:
+    if not value.is_finite():
+        return False
+    whole = value == value.to_integral_value()
+    if shape.kind != "number" and whole != (shape.kind == "integer"):
+        return False
+    if shape.low is not None and (value < shape.low or (shape.low_open and value == shape.low)):
+        return False
+    if shape.high is not None and (value > shape.high or (shape.high_open and value == shape.high)):
+        return False
+    if any(value % step == 0 for step in shape.avoided):
+        return False
+    return value not in shape.excluded and all(value % step == 0 for step in shape.multiples)

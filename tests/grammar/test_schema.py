@@ -29,18 +29,6 @@ ANIMAL = {
     "required": ["kind"],
 }
 
-CLOSED = {
-    "oneOf": [
-        {
-            "type": "object",
-            "properties": {"a": {"type": "integer"}, name: {"type": "integer"}},
-            "additionalProperties": False,
-            "minProperties": 1,
-        }
-        for name in ("b", "c")
-    ]
-}
-
 CASES = [
     ({"type": "string"}, ["", 'a"\\b\n\u0001é😀'], [1, None]),
     ({"type": ["integer", "null"]}, [0, -12, None], [1.5, "a", True]),
@@ -136,57 +124,6 @@ CASES = [
     ({"not": {"required": ["a"]}, "type": "object"}, [{}, {"b": 1}], [{"a": 1}]),
     (
         {
-            "type": "array",
-            "items": {"enum": list("abcdefgh")},
-            "uniqueItems": True,
-            "minItems": 2,
-            "maxItems": 3,
-        },
-        [["h", "a"], ["b", "c", "a"]],
-        [["a"], ["a", "b", "a"], ["a", "b", "c", "d"], ["x", "y"]],
-    ),
-    (
-        {
-            "not": {"const": {"a": [1, 2]}},
-            "type": "object",
-            "additionalProperties": False,
-            "properties": {"a": {"type": "array", "items": {"type": "integer"}}, "b": {"const": 0}},
-        },
-        [{}, {"a": [1]}, {"a": [1, 3]}, {"a": [1, 2, 3]}, {"a": [1, 2], "b": 0}],
-        [{"a": [1, 2]}],
-    ),
-    (
-        {"not": {"prefixItems": [{"const": 1}, {"const": 2}], "items": False}, "type": "array"},
-        [[2], [1, 3], [1, 2, 3]],
-        [[], [1], [1, 2]],
-    ),
-    (
-        {
-            "type": "object",
-            "properties": {"a1": {"type": "integer"}, "b": {}},
-            "additionalProperties": False,
-            "not": {"patternProperties": {"^a": {"const": 1}}},
-        },
-        [{"a1": 2}, {"a1": 0, "b": None}],
-        [{}, {"a1": 1}, {"b": 1}, {"a1": 1, "b": 2}],
-    ),
-    (
-        {
-            "type": "object",
-            "properties": {"a1": {}, "b": {}},
-            "additionalProperties": False,
-            "not": {"propertyNames": {"pattern": "^a"}},
-        },
-        [{"b": 1}, {"a1": 1, "b": 1}],
-        [{}, {"a1": 1}],
-    ),
-    (
-        CLOSED,
-        [{"b": 1}, {"a": 1, "b": 2}, {"a": 0, "c": 1}, {"c": 1}],
-        [{}, {"a": 0}, {"b": 1, "c": 1}],
-    ),
-    (
-        {
             "if": {"properties": {"a": {"const": 1}}, "required": ["a"]},
             "then": {"required": ["b"]},
             "properties": {"a": {}, "b": {}},
@@ -234,10 +171,6 @@ def test_no_other_white_space_is_let_through(text):
         ({"$ref": "#"}, "itself"),
         ({"type": "strin"}, "strin"),
         ({"allOf": [{"type": "string"}, {"type": "null"}]}, "no value"),
-        ({"type": "number", "multipleOf": 3, "minimum": 4, "maximum": 5}, "no value"),
-        ({"type": "integer", "minimum": 2, "maximum": 3, "not": {"enum": [2, 3]}}, "no value"),
-        ({"type": "string", "format": "date", "maxLength": 9}, "no value"),
-        ({"type": "string", "pattern": "^a", "allOf": [{"pattern": "^b"}]}, "no value"),
         ([], "object or a boolean"),
         ({"minLength": -1}, "minLength"),
     ],
