@@ -6,7 +6,7 @@ ARGS :=
 # All but `schemas`, which wants a folder of them: python -m bench.schemas FOLDER
 BENCHES = $(filter-out schemas,$(patsubst bench/%.py,%,$(shell grep -l '^if __name__' bench/*.py)))
 
-.PHONY: setup run test slow check fmt bench traces docs pocket
+.PHONY: setup run test slow clients check fmt bench traces docs pocket
 
 setup: $(READY) ; @echo "ready: .venv"
 
@@ -15,6 +15,8 @@ run: $(READY) ; @.venv/bin/mlx-responses serve $(ARGS)
 test: $(READY) ; @$(PY) -m pytest $(ARGS)
 
 slow: $(READY) ; @$(PY) -m pytest -m 'slow' --timeout 1200 $(ARGS)
+
+clients: $(READY) ; @sh tools/clients.sh && $(PY) -m pytest -m 'clients' $(ARGS)
 
 check: $(READY)
 	@.venv/bin/ruff format --check --quiet . || { echo "run 'make fmt' to format"; exit 1; }

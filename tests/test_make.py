@@ -9,7 +9,19 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 MAKEFILE = (ROOT / "Makefile").read_text("utf-8")
-VERBS = ["setup", "run", "test", "slow", "check", "fmt", "bench", "traces", "docs", "pocket"]
+VERBS = [
+    "setup",
+    "run",
+    "test",
+    "slow",
+    "clients",
+    "check",
+    "fmt",
+    "bench",
+    "traces",
+    "docs",
+    "pocket",
+]
 
 
 @pytest.mark.parametrize("verb", VERBS)
