@@ -103,26 +103,6 @@ def test_only_plain_caches_can_always_be_shortened():
 
 
 @pytest.mark.parametrize("kind", tiny.CONFIGS)
-def test_a_growing_conversation_says_what_it_says_without_reuse(start, folder_of, kind):
-    spec = folder_of(kind)
-    reusing, plain = start(chunk_tokens=32), start(chunk_tokens=32, prefix_bytes=0)
-    reusing.load(spec)
-    plain.load(spec)
-    prompt, ends, kept = list(SYSTEM), [len(SYSTEM)], 0
-    for turn in range(5):
-        prompt = [*prompt, 258, *range(turn, turn + 9)]
-        ends.append(len(prompt))
-        job = reusing.submit(prompt, max_tokens=12, segments=tuple(ends))
-        said = reusing.tokens(job)
-        assert said == plain.say(prompt, max_tokens=12)
-        cached = reusing.ending(job).cached
-        assert cached - kept in (0, 1)  # an end token that was said is kept too
-        assert reusing.progress(job)[-1].cached == cached
-        prompt = [*prompt, *said]
-        kept = len(prompt)
-
-
-@pytest.mark.parametrize("kind", tiny.CONFIGS)
 def test_a_history_rendered_differently_reuses_up_to_the_last_common_segment(
     start, folder_of, kind
 ):
@@ -169,27 +149,3 @@ def test_rows_of_different_lengths_say_what_they_say_alone(start, folder_of, kin
     alone = [watched.say(p, sampling=s) for p, s in zip(prompts, sampled, strict=True)]
     jobs = [watched.submit(p, sampling=s) for p, s in zip(prompts, sampled, strict=True)]
     assert [watched.tokens(job) for job in jobs] == alone
-
-
-@pytest.mark.parametrize("kind", tiny.CONFIGS)
-def test_agents_that_share_a_system_prompt_hit_on_every_turn(start, folder_of, kind):
-    """Two conversations side by side: each call's output is long, each answer short."""
-    spec = folder_of(kind)
-    reusing, plain = start(chunk_tokens=64), start(chunk_tokens=64, prefix_bytes=0)
-    reusing.load(spec)
-    plain.load(spec)
-    system = SYSTEM * 4
-    talks = [[*system, 258, agent, agent] for agent in (1, 2)]
-    ends = [[len(system), len(system) + 3] for _ in talks]
-    read = total = 0
-    for turn in range(4):
-        for talk, end in zip(talks, ends, strict=True):
-            job = reusing.submit(talk, max_tokens=6, segments=tuple(end))
-            said = reusing.tokens(job)
-            assert said == plain.say(talk, max_tokens=6)
-            cached = reusing.ending(job).cached
-            assert cached >= (end[-2] if turn or talk is talks[1] else 0)
-            read, total = read + len(talk) - cached, total + len(talk)
-            talk += [*said, 259, *range(turn, turn + 60), 258]
-            end.append(len(talk))
-    assert read < 0.25 * total

@@ -64,6 +64,54 @@ CONFIGS: dict[str, dict[str, Any]] = {
 }
 """Every kind of cache: plain; rotating and plain; mostly rotating; recurrent and plain."""
 
+MORE_CONFIGS: dict[str, dict[str, Any]] = {
+    "falcon_h1": {
+        "num_hidden_layers": 2,
+        "mamba_d_head": 16,
+        "mamba_d_ssm": 64,
+        "mamba_d_state": 16,
+        "mamba_n_heads": 4,
+    },
+    "lfm2": {
+        "num_hidden_layers": 2,
+        "norm_eps": 1e-6,
+        "conv_bias": False,
+        "conv_L_cache": 3,
+        "block_dim": 64,
+        "block_multiple_of": 16,
+        "block_ffn_dim_multiplier": 1.0,
+        "block_auto_adjust_ff_dim": False,
+        "layer_types": ["conv", "full_attention"],
+    },
+    "qwen3_5": {
+        "num_hidden_layers": 2,
+        "full_attention_interval": 2,
+        "linear_num_value_heads": 4,
+        "linear_num_key_heads": 2,
+        "linear_key_head_dim": 16,
+        "linear_value_head_dim": 16,
+    },
+    "mamba2": {
+        "num_hidden_layers": 2,
+        "num_heads": 8,
+        "head_dim": 16,
+        "state_size": 16,
+        "conv_kernel": 4,
+        "expand": 2,
+        "n_groups": 1,
+        "use_bias": False,
+        "use_conv_bias": True,
+        "layer_norm_epsilon": 1e-5,
+        "hidden_act": "silu",
+        "tie_word_embeddings": True,
+        "time_step_limit": [0.001, 0.1],
+        "time_step_rank": 4,
+    },
+}
+"""Both kinds in one layer; short convolutions; Qwen3.5 as it is; nothing but recurrent."""
+
+ALL = CONFIGS | MORE_CONFIGS
+
 
 def byte_level_tokenizer(merges: Sequence[tuple[str, str]] = ()) -> Tokenizer:
     """One token a byte, one a merge of two, and the controls above; 256 + merges + 5 ids."""
@@ -90,7 +138,7 @@ def write_tokenizer(folder: Path, merges: Sequence[tuple[str, str]] = ()) -> Non
 def write_model(folder: Path, kind: str = "qwen3", **changes: Any) -> ModelSpec:
     """A model of architecture `kind` in `folder`; the same weights every time."""
     folder.mkdir(parents=True, exist_ok=True)
-    config = {"model_type": kind, "vocab_size": 264, **_COMMON, **CONFIGS[kind], **changes}
+    config = {"model_type": kind, "vocab_size": 264, **_COMMON, **ALL[kind], **changes}
     config = {name: value for name, value in config.items() if value is not None}
     model_class, arguments_class = _get_classes(config)
     mx.random.seed(0)
