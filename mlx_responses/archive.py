@@ -191,6 +191,11 @@ class Archive:
             raise no_response(response_id)
         return found
 
+    async def spoken(self, response_id: str) -> tuple[list[int], int]:
+        """The ids that a response ended with, and how many of them its parent has too. None at all
+        where the store has none of it."""
+        return await asyncio.to_thread(self.store.token_ids, response_id)
+
     async def delete(self, response_id: str) -> None:
         """Drop a response; what continues it keeps its context. Raises `NotFound`."""
         if not await asyncio.wrap_future(self.store.delete(response_id)):

@@ -23,7 +23,7 @@ from mlx_responses.engine.load import Loaded
 from mlx_responses.errors import Failure, Overloaded, RequestError
 from mlx_responses.limits import LiveLimits, of_engine
 from mlx_responses.plan import Plan
-from mlx_responses.record import EventLog, Recorder, remember
+from mlx_responses.record import DAY_SECONDS, EventLog, Recorder, remember
 from mlx_responses.running import Running, Sent, encoded
 from mlx_responses.session import Session
 from mlx_responses.summaries import Summaries
@@ -349,7 +349,10 @@ class Live:
                 raise no_response(response_id)
             flight.running.cancel()
             await flight.running.final()
+        spoken, shared = await self.archive.spoken(response_id)
         await self.archive.delete(response_id)
+        self._desk.forget(spoken)
+        self._engine.forget(spoken, keep=shared)
 
     async def count(self, wanted: CountTokens) -> int:
         """Prompt tokens of a request. Raises as `start` does."""
@@ -378,11 +381,12 @@ class Live:
                 flight.turn.beat(self._limits.heartbeat_seconds - pause)
 
     async def _keep_house(self) -> None:
-        """Delete what has expired, and the oldest when there is too much."""
+        """Delete what has expired, and the oldest when there is too much; caches too."""
         while True:
             try:
                 await asyncio.to_thread(self.archive.store.expire, now())
                 await asyncio.to_thread(self.archive.store.shrink, self._limits.store_bytes)
             except Failure as failure:
                 log.error("upkeep of the store failed: %s", failure)
+            self._engine.expire(now() - self._limits.retention_days * DAY_SECONDS)
             await asyncio.sleep(UPKEEP_SECONDS)

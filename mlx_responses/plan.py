@@ -83,6 +83,7 @@ def plan(draft: Draft, source: Source | None, seal: Seal) -> Plan:
         top_logprobs=(request.top_logprobs or 0) if logprobs else None,
         guide=source.start() if source is not None else None,
         on_disk=bool(request.store) and request.prompt_cache_retention != "in_memory",
+        favoured=bool(request.prompt_cache_key or request.session_id),
     )
     return Plan(
         request=request,

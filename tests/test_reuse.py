@@ -138,6 +138,27 @@ def test_after_a_restart_a_chain_knows_how_its_answers_were_spelled(
     with_live(spelling, before, after, make_engine=engine_with(tmp_path / "kv"))
 
 
+def test_what_is_deleted_is_in_no_cache_and_what_it_continued_still_is(
+    catalog: Catalog, tmp_path: Path
+) -> None:
+    folder = tmp_path / "kv"
+
+    async def story(live: Live) -> None:
+        first = await ask(live, input=LONG, temperature=0)
+        link = {"previous_response_id": first["id"], "input": LONG, "temperature": 0}
+        second = await ask(live, **link)
+        read = second["usage"]["input_tokens"]
+        await live.delete(second["id"])
+        again = await ask(live, **link, store=False)
+        said = first["usage"]["input_tokens"] + first["usage"]["output_tokens"]
+        cached = again["usage"]["input_tokens_details"]["cached_tokens"]
+        assert said - 32 <= cached < read - len(LONG)
+        await live.delete(first["id"])
+
+    with_live(catalog, story, make_engine=engine_with(folder))
+    assert list(folder.iterdir()) == []
+
+
 @pytest.mark.parametrize("fields", [{"store": False}, {"prompt_cache_retention": "in_memory"}])
 def test_what_must_not_stay_leaves_no_file(
     catalog: Catalog, tmp_path: Path, fields: dict[str, Any]

@@ -104,6 +104,17 @@ class Shelf:
             level=logging.WARNING,
         )
 
+    def expire(self, before: float) -> list[str]:
+        """Delete what was used last before that time (Unix seconds); the names of what went."""
+        gone = []
+        for name in self.files:
+            used = attempt(partial((self.folder / name).stat), f"looking at {name}")
+            if not isinstance(used, Fault) and used.st_mtime >= before:
+                break
+            gone.append(name)
+            self.remove(name)
+        return gone
+
     def make_room(self) -> list[str]:
         """Delete what is too much; the names of what went."""
         gone = []

@@ -6,7 +6,7 @@ It owns every array. It knows tokens; not what they mean, who asked, or how they
 import gc
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from functools import partial
@@ -19,7 +19,7 @@ from mlx_responses.catalog import ModelSpec
 from mlx_responses.engine.attempt import Fault, attempt
 from mlx_responses.engine.blas import blas_in_use
 from mlx_responses.engine.disk import Shelf
-from mlx_responses.engine.inbox import Cancel, Inbox, Load, Order
+from mlx_responses.engine.inbox import Cancel, Expire, Forget, Inbox, Load, Order
 from mlx_responses.engine.job import Finished, Job, Outcome
 from mlx_responses.engine.lane import Lane, Limits, Shared, tokens_at_first
 from mlx_responses.engine.load import Loaded, Loader, assemble
@@ -149,6 +149,17 @@ class Engine:
         with suppress(EngineFailed):  # closed: every job has its last word anyway
             self._inbox.put(Cancel(job_id))
 
+    def forget(self, tokens: Sequence[int], keep: int = 0) -> None:
+        """Drop what RAM and disk keep of these tokens beyond the first `keep`, but not what other
+        prompts share with them."""
+        with suppress(EngineFailed):  # closed: RAM is forgotten, and so is nothing on disk
+            self._inbox.put(Forget(tokens, keep))
+
+    def expire(self, before: float) -> None:
+        """Drop cache files that were used last before that time (Unix seconds)."""
+        with suppress(EngineFailed):
+            self._inbox.put(Expire(before))
+
     def status(self) -> Status:
         """As of the last step; from any thread."""
         status, idle_since, _, _ = self._snapshot
@@ -209,6 +220,10 @@ class Engine:
             self._residents.load(order)
         elif isinstance(order, Cancel):
             self._residents.cancel(order.job_id)
+        elif isinstance(order, Forget):
+            self._prefix.forget(order.tokens, order.keep)
+        elif isinstance(order, Expire):
+            self._prefix.expire(order.before)
         else:
             self._residents.queue(order)
 

@@ -4,6 +4,7 @@ Knows nothing of models or batches.
 """
 
 import threading
+from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import NamedTuple
 
@@ -28,7 +29,20 @@ class Load(NamedTuple):
     early: bool = False
 
 
-Order = Job | Cancel | Load
+class Forget(NamedTuple):
+    """Drop what is cached of `tokens` beyond the first `keep`."""
+
+    tokens: Sequence[int]
+    keep: int
+
+
+class Expire(NamedTuple):
+    """Drop cache files that were used last before that time (Unix seconds)."""
+
+    before: float
+
+
+Order = Job | Cancel | Load | Forget | Expire
 
 
 class Inbox:

@@ -133,6 +133,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     segments    ascending offsets into `prompt` where a reusable prefix ends (after the system
                 part, after each turn); the last may equal len(prompt)
     on_disk     whether its tokens and their cache may be kept on disk, for later prompts
+    favoured    its prompt is likely to grow and come again: the cache of others goes first
     top_logprobs None: no logprobs at all; n: the chosen token's and the n likeliest
     """
 
@@ -146,6 +147,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     top_logprobs: int | None = None
     guide: Guide | None = None
     on_disk: bool = True
+    favoured: bool = False
 
     def __post_init__(self) -> None:
         """Raises `RequestError` for the first value that this model or the batch cannot take."""

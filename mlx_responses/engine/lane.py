@@ -256,7 +256,7 @@ class Lane:
                 self._drop(row, Failed(job_id=row.job.id, message=message, code=code))
 
     def _enter(self, job: Job) -> None:
-        cache, cached = self._prefix.fetch(self._key, job.prompt)
+        cache, cached = self._prefix.fetch(self._key, job.prompt, favoured=job.favoured)
         end_ids = self.loaded.tokenizer.eos_ids
         row = Row(job, cached, end_ids=end_ids, masks=self._masks)
         row.reserved = tokens_at_first(job)
@@ -316,7 +316,8 @@ class Lane:
             self._store(row, snapshot[1], snapshot[0])
 
     def _store(self, row: Row, tokens: list[int], cache: list[Any]) -> None:
-        self._prefix.store(self._key, tokens, cache, on_disk=row.job.on_disk)
+        job = row.job
+        self._prefix.store(self._key, tokens, cache, on_disk=job.on_disk, favoured=job.favoured)
 
     def cancel(self, job_id: str, left_one: Callable[[], None]) -> bool:
         """End a job; what it has read is kept for the next try. False: no such job here."""

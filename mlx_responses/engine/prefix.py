@@ -4,16 +4,16 @@ and behind that on disk, if there is a `Shelf`. Engine thread only. Knows no job
 A tree of token runs a model. Plain layers are stored by run, so two prompts with a common beginning
 hold it once; a fetch joins its runs into arrays of its own, and shortening is taking less of the
 last one. Layers that cannot be shortened are snapshots at the ends of runs. All runs and snapshots
-of all models stand in one order of use, in which a run is always younger than what depends on it:
-the oldest can go without breaking another.
+of all models stand in one order of use, in which a run is always younger than what depends on it,
+and as favoured: the oldest can go without breaking another.
 """
 
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mlx_responses.engine import layers
 from mlx_responses.engine.disk import Shelf, Volume
+from mlx_responses.engine.recency import Recency
 from mlx_responses.engine.trie import Node, Snapshot, Tokens, as_tokens, root, walk
 
 RUN_TOKENS = 256
@@ -21,6 +21,8 @@ RUN_TOKENS = 256
 NEARLY_FULL = 0.75
 """Of the budget: from here on runs are written while the engine is busy, a run a step, so that what
 must go from RAM is on disk already."""
+FAVOURED = 0.8
+"""Of the budget: what favoured prompts may hold against all others."""
 
 
 class Tree:
@@ -40,15 +42,14 @@ class PrefixCache:
         self._budget_bytes = budget_bytes
         self._shelf = shelf
         self._trees: dict[str, Tree] = {}
-        self._order: OrderedDict[Node | Snapshot, None] = OrderedDict()  # oldest first
-        self._nbytes = 0
+        self._recent: Recency[Node | Snapshot] = Recency()
         self._unsaved: dict[Node, Volume] = {}
         self._filed: dict[str, Node] = {}
 
     @property
     def nbytes(self) -> int:
         """What is held in RAM."""
-        return self._nbytes
+        return self._recent.nbytes
 
     @property
     def disk_bytes(self) -> int:
@@ -79,10 +80,12 @@ class PrefixCache:
             node.file, node.file_snapshot = label.file, label.snapshot
             nodes[node.digest] = self._filed[label.file] = node
 
-    def fetch(self, model_key: str, tokens: Sequence[int]) -> tuple[list[Any] | None, int]:
+    def fetch(
+        self, model_key: str, tokens: Sequence[int], *, favoured: bool = False
+    ) -> tuple[list[Any] | None, int]:
         """A private cache of the longest known prefix, and its length; at least one is left over.
 
-        The caller may write to it: arrays are copied when written.
+        The caller may write to it: arrays are copied when written. `favoured` as in `store`.
         """
         tree = self._trees.get(model_key)
         if tree is None:
@@ -97,7 +100,7 @@ class PrefixCache:
         last = path[-1][0].snapshot if tree.needs_snapshots else None
         plain = layers.joined([(node.plain or [], count) for node, count in path])
         others = layers.private(last.layers) if last is not None else []
-        self._touch([node for node, _ in path])
+        self._touch([node for node, _ in path], favoured=favoured)
         self._make_room()
         return layers.put_together(tree.shape, plain, others), sum(count for _, count in path)
 
@@ -127,11 +130,18 @@ class PrefixCache:
         return True
 
     def store(
-        self, model_key: str, tokens: Sequence[int], cache: list[Any], *, on_disk: bool = True
+        self,
+        model_key: str,
+        tokens: Sequence[int],
+        cache: list[Any],
+        *,
+        on_disk: bool = True,
+        favoured: bool = False,
     ) -> None:
         """Keep `cache`, which holds exactly `tokens`; both belong to this object from now on.
 
-        on_disk  whether these tokens may be written to disk
+        on_disk   whether these tokens may be written to disk
+        favoured  they are likely to be asked for again: in RAM, others go first
         """
         if model_key not in self._trees:
             self.open(model_key, cache)
@@ -151,7 +161,7 @@ class PrefixCache:
             self._pin(end, others)
             if on_disk and not end.file_snapshot:
                 self._unfile(end)  # to be written again, with its snapshot
-        self._touch(path)
+        self._touch(path, favoured=favoured)
         if on_disk and tree.volume is not None:
             self._unsaved.update((node, tree.volume) for node in path if node.file is None)
         self._make_room()
@@ -183,6 +193,13 @@ class PrefixCache:
             place = end
         return path
 
+    def _is_for_disk(self, nodes: Mapping[int, Node]) -> bool:
+        return any(
+            below.file is not None or below in self._unsaved
+            for node in nodes.values()
+            for below in node.subtree()
+        )
+
     def _extends(self, node: Node, *, on_disk: bool) -> bool:
         """Whether a run may become part of a longer one: short, nothing hangs on its end, and
         nothing that belongs on disk would stay away from there.
@@ -194,51 +211,48 @@ class PrefixCache:
         """Cut a run that is in RAM in two; the upper half. What was one file will be two."""
         whole = node.plain or []
         for_disk = node.file is not None or node in self._unsaved
+        favoured = self._recent.favours(node)
         self._unfile(node)
         self._drop(node)
         upper = node.split(at)
-        self._fill(upper, layers.cut_run(whole, 0, at))
-        self._fill(node, layers.cut_run(whole, at, at + len(node.run)))
+        self._fill(node, layers.cut_run(whole, at, at + len(node.run)), favoured=favoured)
+        self._fill(upper, layers.cut_run(whole, 0, at), favoured=favoured)
         if for_disk and tree.volume is not None:
             self._unsaved.update({upper: tree.volume, node: tree.volume})
         return upper
 
-    def _fill(self, node: Node, plain: Any) -> None:
+    def _fill(self, node: Node, plain: Any, *, favoured: bool = False) -> None:
         layers.compute(plain)
         node.plain = plain
-        self._order[node] = None
-        self._nbytes += node.nbytes
+        self._recent.add(node, node.nbytes, favoured=favoured)
 
     def _pin(self, node: Node, others: list[Any]) -> None:
         node.snapshot = Snapshot(node, others)
-        self._order[node.snapshot] = None
-        self._nbytes += node.snapshot.nbytes
+        self._recent.add(node.snapshot, node.snapshot.nbytes)
 
     def _drop(self, node: Node) -> None:
         """Out of RAM: the run."""
-        self._nbytes -= node.nbytes
         node.plain = None
-        self._order.pop(node, None)
+        self._recent.remove(node)
 
     def _unpin(self, node: Node) -> None:
         """Out of RAM: the snapshot."""
         if node.snapshot is not None:
-            self._nbytes -= node.snapshot.nbytes
-            self._order.pop(node.snapshot, None)
+            self._recent.remove(node.snapshot)
             node.snapshot = None
 
-    def _touch(self, path: Sequence[Node]) -> None:
+    def _touch(self, path: Sequence[Node], *, favoured: bool) -> None:
         """A way was used: its end's snapshot and its runs are the youngest, the first run most."""
         if path[-1].snapshot is not None:
-            self._order.move_to_end(path[-1].snapshot)
+            self._recent.touch(path[-1].snapshot, favoured=favoured)
         for node in reversed(path):
-            self._order.move_to_end(node)
+            self._recent.touch(node, favoured=favoured)
             if node.file is not None and self._shelf is not None:
                 self._shelf.touch(node.file)
 
     def _make_room(self) -> None:
-        while self._nbytes > self._budget_bytes and self._order:
-            oldest = next(iter(self._order))
+        self._recent.demote(FAVOURED * self._budget_bytes)
+        while self.nbytes > self._budget_bytes and (oldest := self._recent.oldest()) is not None:
             if isinstance(oldest, Snapshot):
                 self._unpin(oldest.node)
                 self._prune(oldest.node)
@@ -274,7 +288,7 @@ class PrefixCache:
 
         It takes the time of a run's bytes into the page cache, some milliseconds.
         """
-        if busy and self._nbytes < NEARLY_FULL * self._budget_bytes:
+        if busy and self.nbytes < NEARLY_FULL * self._budget_bytes:
             return False
         while self._unsaved:
             # Beginnings first: a run is of no use without what comes before it.
@@ -311,11 +325,44 @@ class PrefixCache:
             if above.file is not None:
                 self._shelf.touch(above.file)
         for gone in self._shelf.make_room():
-            evicted = self._filed.pop(gone, None)
-            if evicted is not None:
-                evicted.file, evicted.file_snapshot = None, False
-                if evicted.plain is None:
-                    self._forget(evicted)
+            self._lose(gone)
+
+    def _lose(self, file: str) -> None:
+        """A file went."""
+        evicted = self._filed.pop(file, None)
+        if evicted is not None:
+            evicted.file, evicted.file_snapshot = None, False
+            if evicted.plain is None:
+                self._forget(evicted)
+
+    def expire(self, before: float) -> None:
+        """Delete files that were used last before that time (Unix seconds)."""
+        if self._shelf is not None:
+            for gone in self._shelf.expire(before):
+                self._lose(gone)
+
+    def forget(self, tokens: Sequence[int], keep: int = 0) -> None:
+        """Of all models, from RAM and disk: what is kept of these tokens beyond the first `keep`.
+
+        Not what another prompt shares with them, but from disk if that one must not be there; and
+        a run that `keep` falls into goes whole.
+        """
+        for tree in self._trees.values():
+            path = walk(tree.root, as_tokens(tokens))
+            # One token more is the end token, which is in the cache and in nobody's words.
+            if not path or len(path[-1][0].run) > path[-1][1] + 1:
+                continue
+            last, end = path[-1][0], sum(shared for _, shared in path)
+            while last.parent is not None and end > keep and not self._is_for_disk(last.children):
+                if last.children and last.plain is not None:
+                    self._unfile(last)
+                    self._unsaved.pop(last, None)
+                else:
+                    self._forget(last)
+                end -= len(last.run)
+                last = last.parent
+            if tree.needs_snapshots:
+                self._prune(last)
 
     def resize(self, budget_bytes: int) -> None:
         """Keep within another budget from now on; what is too much goes at once."""

@@ -74,6 +74,17 @@ def chain(db: Database, response_id: str) -> Chain:
     )
 
 
+def token_ids(db: Database, response_id: str) -> tuple[list[int], int]:
+    """A response's ids, and how many leading ones are those of a parent that is not deleted."""
+    row = db.execute(
+        "SELECT it.tokens_kept FROM responses AS it"
+        " JOIN responses AS parent ON parent.id = it.previous_response_id"
+        " WHERE it.id = ? AND NOT parent.deleted",
+        [response_id],
+    ).fetchone()
+    return unpack_ids(tokens.whole(db, response_id)), row[0] if row is not None else 0
+
+
 def conversation_chain(db: Database, conversation_id: str) -> Chain:
     """What a turn in this conversation continues from. Raises `NotFound`."""
     row = db.execute(

@@ -152,6 +152,12 @@ class Store:
 
     # Items and chains
 
+    def token_ids(self, response_id: str) -> tuple[list[int], int]:
+        """A response's exact ids, and how many of the first ones a parent that is not deleted
+        has too; no ids if there is no such response or they were not kept."""
+        with self._readers.snapshot() as db:
+            return chains.token_ids(db, response_id)
+
     def chain(self, response_id: str) -> Chain:
         """What a turn with this `previous_response_id` continues from. Raises `RequestError`."""
         with self._readers.snapshot() as db:

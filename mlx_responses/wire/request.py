@@ -240,7 +240,7 @@ class CreateResponse(msgspec.Struct, frozen=True, kw_only=True):
         dict[str, str], echoed("at most 16 pairs; keys up to 64, values up to 512 characters")
     ] = {}
     session_id: Annotated[
-        Annotated[str, Meta(max_length=128)] | None, accepted("a hint for cache affinity")
+        Annotated[str, Meta(max_length=128)] | None, honoured("as `prompt_cache_key`")
     ] = None
     generate: Annotated[
         bool, on_socket("false reads the prompt into the cache and says nothing", True)
@@ -257,7 +257,9 @@ class CreateResponse(msgspec.Struct, frozen=True, kw_only=True):
     safety_identifier: Annotated[
         Annotated[str, Meta(max_length=128)] | None, echoed("up to 128 characters")
     ] = None
-    prompt_cache_key: Annotated[str | None, echoed("a routing hint; there is one cache")] = None
+    prompt_cache_key: Annotated[
+        str | None, honoured("what is cached of such prompts stays longer in memory")
+    ] = None
     prompt_cache_retention: Annotated[
         Retention | None, honoured("`in_memory`: what was computed for it does not go to disk")
     ] = None

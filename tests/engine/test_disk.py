@@ -1,5 +1,6 @@
 """Prompt reuse after a restart, and files that are not what they should be."""
 
+import os
 import stat
 
 import caches
@@ -72,6 +73,17 @@ def test_what_ram_gave_up_comes_back_from_disk(start, folder_of, folder, kind):
     again = watched.submit(QUESTION, max_tokens=4)
     assert watched.tokens(again) == first
     assert watched.ending(again).cached == len(QUESTION) - 1
+
+
+def test_files_that_nobody_used_for_long_go_and_younger_ones_stay(reopened, folder):
+    prefix = kept(reopened())
+    for path in folder.iterdir():
+        os.utime(path, (1000, 1000))
+    kept(prefix, [5, *range(700, 800)])
+    prefix.expire(2000)
+    assert len(list(folder.iterdir())) == 1
+    assert found(reopened()) == 0
+    assert found(reopened(), [5, *range(700, 800)]) == 101
 
 
 def test_an_idle_engine_writes_without_being_asked(start, folder_of, folder):

@@ -64,6 +64,47 @@ def test_what_is_used_stays_and_the_longest_unused_goes():
     assert prefix.fetch("m", range(100, 121))[1] < 20
 
 
+def test_what_is_favoured_stays_though_others_came_later_and_not_for_ever():
+    prefix = PrefixCache(2**20)
+    prefix.store("m", range(20), caches.holding("plain", range(20)))
+    prefix = PrefixCache(5 * prefix.nbytes)
+
+    def store(start, **how):
+        tokens = range(start, start + 20)
+        prefix.store("m", tokens, caches.holding("plain", range(20)), **how)
+
+    store(0, favoured=True)
+    for start in range(100, 1000, 100):
+        store(start)
+    assert prefix.fetch("m", range(21))[1] == 20
+    for start in range(1000, 2000, 100):
+        store(start, favoured=True)
+    assert prefix.fetch("m", range(21)) == (None, 0)
+    assert prefix.fetch("m", range(1900, 1921))[1] == 20
+
+
+@pytest.mark.parametrize("build", caches.BUILDS)
+def test_what_is_forgotten_is_gone_but_for_what_others_have_of_it(build):
+    prefix = PrefixCache(2**20)
+    first, second = list(range(600)), [*range(300), *range(900, 1000)]
+    for tokens in (first[:300], first, second):
+        prefix.store("m", tokens, caches.holding(build, tokens))
+    prefix.forget(first[:-1])  # the last one ended the answer
+    assert prefix.fetch("m", first)[1] == 300
+    assert prefix.fetch("m", [*second, 7])[1] == 400
+    prefix.forget(second, keep=300)
+    assert prefix.fetch("m", second)[1] == 300
+    prefix.forget(first[:300])
+    assert prefix.nbytes == 0
+
+
+def test_what_somebody_goes_on_from_is_not_forgotten():
+    prefix = PrefixCache(2**20)
+    prefix.store("m", range(600), caches.holding("plain", range(600)))
+    prefix.forget(range(400))
+    assert prefix.fetch("m", range(601))[1] == 600
+
+
 def test_of_a_prompt_the_end_goes_first():
     prefix = PrefixCache(2**20)
     prefix.store("m", range(1000), caches.holding("plain", range(1000)))

@@ -8,14 +8,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mlx_responses.engine import trie
 from mlx_responses.engine.disk import Shelf
 from mlx_responses.engine.prefix import PrefixCache
 
 PROMPTS = st.lists(st.integers(0, 2), min_size=2, max_size=14)
 DEEDS = st.lists(
     st.one_of(
-        st.tuples(st.sampled_from(["store", "keep private", "fetch"]), PROMPTS),
-        st.tuples(st.sampled_from(["save", "clear", "restart"]), st.none()),
+        st.tuples(st.sampled_from(["store", "favour", "keep private", "fetch", "forget"]), PROMPTS),
+        st.tuples(st.sampled_from(["save", "clear", "restart", "expire"]), st.none()),
     ),
     max_size=25,
 )
@@ -34,8 +35,15 @@ class World:
         self.prefix = PrefixCache(self.ram, self.shelf)
         self.prefix.open("m", caches.empty(self.build), {"model": "m"})
 
-    def store(self, tokens, *, on_disk=True):
-        self.prefix.store("m", tokens, caches.holding(self.build, tokens), on_disk=on_disk)
+    def store(self, tokens, **how):
+        self.prefix.store("m", tokens, caches.holding(self.build, tokens), **how)
+
+    def forget(self, tokens):
+        """All of it, but what others share or go on from."""
+        self.prefix.forget(tokens)
+        nodes = trie.walk(self.prefix._trees["m"].root, trie.as_tokens(tokens))
+        if nodes and self.build == "plain" and nodes[-1][1] == len(nodes[-1][0].run):
+            assert nodes[-1][0].children or sum(n for _, n in nodes) == 0
 
     def fetch(self, tokens):
         cache, count = self.prefix.fetch("m", tokens)
@@ -54,8 +62,15 @@ class World:
                 self.store(tokens)
             case "keep private":
                 self.store(tokens, on_disk=False)
+            case "favour":
+                self.store(tokens, favoured=True)
             case "fetch":
                 self.fetch(tokens)
+            case "forget":
+                self.forget(tokens)
+            case "expire":
+                self.prefix.expire(2.0**40)
+                assert self.prefix.disk_bytes == 0
             case "save":
                 self.prefix.save_all()
             case "clear":
