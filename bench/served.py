@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import msgspec
@@ -46,6 +46,7 @@ def _port(process: subprocess.Popen[str]) -> int:
     raise RuntimeError("the server did not start:\n" + "".join(said))
 
 
+DELTA = b"event: response.output_text.delta"
 TERMINAL = (b'data: {"type":"response.completed"', b'data: {"type":"response.incomplete"')
 
 
@@ -58,18 +59,34 @@ class Stream(msgspec.Struct):
     tokens: int
 
 
-async def stream(port: int, body: dict[str, object]) -> Stream:
-    """POST `body` with `stream: true` and read to the end."""
+async def arrivals(port: int, body: dict[str, object]) -> AsyncIterator[float]:
+    """POST `body` with `stream: true`; when each delta of the answer came, to the end."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=2**22)
+    try:
+        writer.write(_request(body))
+        async for line in reader:
+            if line.startswith(DELTA):
+                yield time.perf_counter()
+    finally:
+        writer.close()
+
+
+def _request(body: dict[str, object]) -> bytes:
     data = json.dumps({**body, "stream": True}).encode()
-    writer.write(
+    return (
         b"POST /v1/responses HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
         b"Connection: close\r\nContent-Length: %d\r\n\r\n%b" % (len(data), data)
     )
+
+
+async def stream(port: int, body: dict[str, object]) -> Stream:
+    """POST `body` with `stream: true` and read to the end."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=2**22)
+    writer.write(_request(body))
     sent = time.perf_counter()
     first, terminal = 0.0, b""
     async for line in reader:
-        if line.startswith(b"event: response.output_text.delta") and not first:
+        if line.startswith(DELTA) and not first:
             first = time.perf_counter()
         elif line.startswith(TERMINAL):
             terminal = line

@@ -5,7 +5,7 @@ import pytest
 import tiny
 from mlx_lm.models.cache import make_prompt_cache
 
-from mlx_responses.engine.job import Failed, Finished, Token
+from mlx_responses.engine.job import Failed, Finished, Progress, Token
 from mlx_responses.engine.load import read_model
 from mlx_responses.engine.memory import (
     BLOCK_TOKENS,
@@ -177,3 +177,21 @@ def test_a_model_larger_than_the_budget_is_told_by_how_much(start, folder_of):
         watched.load(folder_of())
     assert refused.value.code == "insufficient_memory"
     assert watched.engine.status().memory.weights == 0
+
+
+@pytest.mark.parametrize("phase", [Progress, Token])
+def test_a_cancel_gives_its_memory_back_within_a_step(start, folder_of, phase):
+    watched = start(chunk_tokens=32, prefix_bytes=0)
+    watched.load(folder_of())
+    held = []
+
+    def react(outcome):
+        if isinstance(outcome, phase):
+            held.append(watched.engine.status().memory.kv)
+            watched.engine.cancel(outcome.job_id)
+
+    watched.react = react
+    job = watched.submit([1] * 300, max_tokens=900)
+    assert watched.ending(job).reason == "cancelled"
+    assert held[0] > 0
+    assert watched.engine.status().memory.kv == 0

@@ -1,6 +1,7 @@
 """Models come, share memory, and go; none of it disturbs who is speaking."""
 
 import threading
+import time
 
 import msgspec
 import pytest
@@ -104,6 +105,8 @@ def test_weights_that_turn_out_broken_are_told_and_may_be_tried_again(start, fol
     watched = start(gate)
     watched.loaded = watched.engine.describe(folder_of()).result(60)
     job = watched.submit()
+    while not watched.engine.waiting():
+        time.sleep(0.001)
     gate.opened.set()
     last = watched.ending(job)
     assert (type(last), last.code) == (Failed, "model_load_failed")
