@@ -28,6 +28,7 @@ VERBS = {
     "ps": "what the server is doing",
     "logs": "the server's log",
     "stop": "end the server",
+    "keys": "API keys: make one, list them, take one back",
     "connect": "point an agent at the server, or print what an SDK needs",
     "disconnect": "take back what `connect` wrote",
 }

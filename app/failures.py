@@ -30,6 +30,18 @@ class UnsupportedMedia(Failure):
     status = 415
 
 
+class Forbidden(Failure):
+    """Whoever asks, it may not come from there."""
+
+    status = 403
+
+
+class Unauthorized(Failure):
+    """An API key is missing or unknown."""
+
+    status = 401
+
+
 class UpgradeRefused(Failure):
     """A WebSocket is not served here; 426 tells clients to use HTTP at once, without retries."""
 

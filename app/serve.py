@@ -24,12 +24,14 @@ from mlx_responses.live import Live, mint
 from mlx_responses.seal import Seal, read_key
 from mlx_responses.store import Store
 
+from . import access
 from .build import build_app
 from .catalog import open_catalog
+from .gate import Gate
 from .logs import logged
 from .runfile import Server as RunningServer
 from .runfile import announced
-from .settings import Settings, SettingsError
+from .settings import Settings
 from .upgrade import HttpProtocol
 from .websocket import Sockets
 
@@ -41,9 +43,6 @@ KV = "kv"
 """In the data folder: KV caches of chains, so that they go on quickly after a restart."""
 GRAMMARS = "grammars"
 """In the data folder: indexes of grammars, by tokenizer and grammar."""
-DATABASE = "responses.db"
-"""In the data folder: responses, their chains and events, conversations."""
-
 Say = Callable[[str], None]
 
 BACKLOG = 2048
@@ -64,7 +63,7 @@ class CannotListen(Failure):
 def run(settings: Settings, say: Say) -> None:
     """Serve until SIGINT or SIGTERM. Raises `SettingsError` or a `Failure` when it cannot start;
     `say` gets the lines for whoever started it."""
-    _make_data_folder(settings)
+    access.make_private(settings)
     with logged(settings), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(serve(settings, say))
 
@@ -73,10 +72,11 @@ async def serve(settings: Settings, say: Say, stop: asyncio.Event | None = None)
     """As `run`, on a loop that runs already; `stop` does what a signal does."""
     stop = stop or asyncio.Event()
     catalog = open_catalog(settings)
-    _make_data_folder(settings)
+    access.check(settings)
+    access.make_private(settings)
     with (
         bind(settings) as listener,
-        contextlib.closing(Store.open(settings.data_folder / DATABASE)) as store,
+        contextlib.closing(Store.open(settings.data_folder / access.DATABASE)) as store,
         announced(settings.data_folder, _server(settings, listener)),
         _signals(stop),
     ):
@@ -111,7 +111,7 @@ async def listen(
     """Answer requests on a bound socket until `stop`; then let turns end, and close `live`."""
     sockets = Sockets(live, settings)
     config = uvicorn.Config(
-        build_app(live, settings, sockets),
+        Gate(build_app(live, settings, sockets), access.policy(settings)),
         http=HttpProtocol,
         ws="websockets-sansio" if settings.websocket == "on" else "none",
         ws_max_size=settings.max_body_bytes,
@@ -125,8 +125,10 @@ async def listen(
         server_header=False,
         backlog=BACKLOG,
         timeout_graceful_shutdown=LINGER_SECONDS,
+        ssl_certfile=settings.tls_cert,
+        ssl_keyfile=settings.tls_key,
     )
-    url = _url(settings.host, listener)
+    url = access.url(settings, settings.host, listener)
 
     def listening() -> None:
         log.info("listening on %s, model %s", url, settings.model)
@@ -255,28 +257,13 @@ def _summary(live: Live) -> str:
     return f"mlx-responses {__version__}: model {live.default_model}, BLAS {blas}"
 
 
-def _url(host: str, listener: socket.socket) -> str:
-    name = f"[{host}]" if ":" in host else host
-    return f"http://{name}:{listener.getsockname()[1]}"
-
-
 def _server(settings: Settings, listener: socket.socket) -> RunningServer:
     """What the run file tells of this process; the address is one that this machine can call."""
     local = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)
     return RunningServer(
         pid=os.getpid(),
-        url=_url(local, listener),
+        url=access.url(settings, local, listener),
         model=settings.model,
         version=__version__,
         log=str(settings.log_path),
     )
-
-
-def _make_data_folder(settings: Settings) -> None:
-    try:
-        settings.data_folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise SettingsError(
-            f"data_dir: cannot make {settings.data_folder}: {error.strerror}. Choose another "
-            "with --data-dir."
-        ) from error

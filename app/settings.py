@@ -36,6 +36,22 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     port: Annotated[
         int, Meta(ge=0, le=65535, description="port to listen on; 0 picks a free one")
     ] = 8642
+    allowed_hosts: Annotated[
+        str,
+        Meta(description="names this server answers to beside localhost and addresses: a, b"),
+    ] = ""
+    allowed_origins: Annotated[
+        str,
+        Meta(description="pages that may use it from a browser, like http://localhost:3000, ..."),
+    ] = ""
+    loopback_key: Annotated[
+        Literal["optional", "required"],
+        Meta(description="whether programs of this machine need an API key too"),
+    ] = "optional"
+    tls_cert: Annotated[
+        Path | None, Meta(description="certificate file (PEM); with --tls-key it serves https")
+    ] = None
+    tls_key: Annotated[Path | None, Meta(description="the certificate's private key (PEM)")] = None
     model: Annotated[
         str, Meta(min_length=1, description="model to load at start, a name from models.toml")
     ] = "pocket"
@@ -134,7 +150,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 GROUPS = {
-    "where it listens": ("host", "port", "websocket"),
+    "where it listens": ("host", "port", "websocket", "tls_cert", "tls_key"),
+    "who may use it": ("allowed_hosts", "allowed_origins", "loopback_key"),
     "models": ("model", "models", "memory_bytes", "wired_bytes", "idle_unload_seconds"),
     "what is kept": ("data_dir", "retention_days", "store_bytes", "kv_bytes"),
     "requests": ("unknown_fields", "max_body_bytes", "max_turns", "heartbeat_seconds"),

@@ -7,7 +7,6 @@ import asyncio
 import contextlib
 import re
 from typing import Any
-from urllib.parse import urlsplit
 
 import msgspec
 from litestar import WebSocket, websocket
@@ -78,9 +77,6 @@ class Sockets:
 
         @websocket(PATH)
         async def answer(socket: AnySocket) -> None:
-            if not _is_own(socket):
-                await socket.close()  # before it is accepted, which is a 403
-                return
             await self.serve(socket)
 
         return [answer] if self._settings.websocket == "on" else []
@@ -101,12 +97,6 @@ class Sockets:
             await asyncio.wait(closing, timeout=linger_seconds)
         for one in closing:
             one.cancel()
-
-
-def _is_own(socket: AnySocket) -> bool:
-    """Whether no foreign web page opens it: browsers let any page open a socket to any host."""
-    origin = socket.headers.get("origin")
-    return origin is None or urlsplit(origin).netloc == socket.headers.get("host")
 
 
 class Socket:

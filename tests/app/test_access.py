@@ -1,0 +1,98 @@
+"""Keys by the command line, files for the user alone, no open door without a key, and TLS."""
+
+import datetime
+import ipaddress
+
+import httpx
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from scripted import ScriptedLive
+
+from mlx_responses.app import access
+from mlx_responses.app.__main__ import main
+from mlx_responses.app.settings import Settings, SettingsError
+from tests.serving import serving
+
+
+@pytest.fixture
+def keys(tmp_path, capsys):
+    def run(*words):
+        code = main(["keys", *words, "--data-dir", str(tmp_path)])
+        said = capsys.readouterr()
+        return code, said.out.strip(), said.err
+
+    return run
+
+
+def test_a_key_is_made_listed_and_taken_back(keys):
+    code, key, told = keys("add", "anna")
+    assert (code, key[:9]) == (0, "sk-local-")
+    assert "cannot be shown again" in told
+    assert keys("list")[1] == "anna"
+    assert keys("rm", "anna")[0] == 0
+    assert keys("list")[1] == ""
+    assert keys("rm", "anna")[0] == 1
+    assert keys("add")[0] == 2
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "::"])
+def test_a_server_beyond_this_machine_needs_a_key_first(tmp_path, capsys, keys, host):
+    assert main(["serve", "--host", host, "--port", "0", "--data-dir", str(tmp_path)]) == 2
+    assert "mlx-responses keys add NAME" in capsys.readouterr().err
+    keys("add", "anna")
+    access.check(Settings(host=host, data_dir=tmp_path))
+
+
+def test_the_data_is_for_the_user_alone(tmp_path):
+    folder = tmp_path / "data"
+    folder.mkdir(mode=0o755)
+    access.make_private(Settings(data_dir=folder))
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert (folder / access.DATABASE).stat().st_mode & 0o777 == 0o600
+
+
+def certificate(folder):
+    """A certificate of 127.0.0.1 by itself, and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "mlx-responses")])
+    today = datetime.datetime.now(datetime.UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(today - datetime.timedelta(days=1))
+        .not_valid_after(today + datetime.timedelta(days=1))
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False
+        )
+        .sign(key, hashes.SHA256())
+    )
+    cert_path, key_path = folder / "cert.pem", folder / "key.pem"
+    cert_path.write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    key_path.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+    return cert_path, key_path
+
+
+def test_with_a_certificate_it_speaks_https(tmp_path):
+    cert, key = certificate(tmp_path)
+    with serving(ScriptedLive(), data_dir=tmp_path, tls_cert=cert, tls_key=key) as url:
+        assert url.startswith("https://")
+        assert httpx.get(f"{url}/v1/models", verify=str(cert)).status_code == 200
+
+
+def test_half_a_certificate_is_refused(tmp_path):
+    cert, key = certificate(tmp_path)
+    for wrong in ({"tls_cert": cert}, {"tls_cert": cert, "tls_key": tmp_path / "none.pem"}):
+        with pytest.raises(SettingsError, match="tls_"):
+            access.check(Settings(data_dir=tmp_path, **wrong))
+    access.check(Settings(data_dir=tmp_path, tls_cert=cert, tls_key=key))
