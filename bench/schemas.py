@@ -97,9 +97,11 @@ def llguidance(vocabulary: Vocabulary) -> Callable[[Any], Start]:
 def outlines(vocabulary: Vocabulary) -> Callable[[Any], Start]:
     """outlines-core's own schema compiler, and its index."""
 
+    tokens = vocabulary.for_index(list(vocabulary.by_text))
+
     def compiled(schema: Any) -> Start:
         regex = build_regex_from_schema(json.dumps(schema))
-        return Table(vocabulary, Index(regex, vocabulary.for_index)).start
+        return Table(vocabulary, Index(regex, tokens)).start
 
     return compiled
 
@@ -163,8 +165,7 @@ def work(engine: str, path: Path | None, files: Any) -> None:
     vocabulary = read_vocabulary(path)
     compile_schema = ENGINES[engine](vocabulary)
     if engine != "outlines":
-        compile_schema({"type": "null"})()  # the tables are made when a model is loaded
-    _ = vocabulary.for_index
+        vocabulary.make_tables()  # as when a model is loaded
     before = _peak_mib()
     files.send(None)
     while (file := files.recv()) is not None:

@@ -6,6 +6,7 @@ construction over classes of characters.
 """
 
 from dataclasses import dataclass, field
+from itertools import chain
 
 from mlx_responses.grammar.lexemes import STATES_OF_WIDE_CLASS
 from mlx_responses.grammar.patterns import (
@@ -22,10 +23,7 @@ from mlx_responses.grammar.patterns import (
 MAX_POSITIONS = 400
 """Characters of a regex, its repeats written out: more would not fit any index worth making."""
 TOO_MANY = 10**9
-
-
-class TooLarge(Exception):
-    """More positions or states than the limit. Stays inside this file."""
+TOO_LARGE = "it is too large for an index"
 
 
 @dataclass(slots=True)
@@ -48,7 +46,7 @@ class _Positions:
         match node:
             case Chars(ranges):
                 if len(self.classes) >= MAX_POSITIONS:
-                    raise TooLarge
+                    raise Unsupported(TOO_LARGE)
                 self.classes.append(ranges)
                 self.follow.append(set())
                 here = {len(self.classes) - 1}
@@ -67,7 +65,7 @@ class _Positions:
                 )
             case Many(inner, low, high):
                 return self._repeated(inner, low, high)
-        raise TooLarge
+        raise Unsupported(TOO_LARGE)
 
     def _joined(self, one: _Part, other: _Part) -> _Part:
         for position in one.last:
@@ -80,7 +78,7 @@ class _Positions:
 
     def _repeated(self, inner: Node, low: int, high: int | None) -> _Part:
         if max(low, high or 0) > MAX_POSITIONS:
-            raise TooLarge
+            raise Unsupported(TOO_LARGE)
         whole = _Part(set(), set(), True)
         for count in range(max(low, high or 0, 1)):
             if high == 0:
@@ -96,21 +94,31 @@ class _Positions:
         return whole
 
 
-def visits_of(source: str, limit: int) -> int:
-    """How often an index of this regex visits a state while it is made, or `TOO_MANY` beyond
-    `limit`.
+class Automaton:
+    """A regex's automaton as far as it has to be known to tell what an index of it costs."""
 
-    outlines-core comes to a state once for each way there: of `[1-9][0-9]{16}` that is 2^16 times,
-    for 0 and 1 to 9 are two ways. So it is ways that are counted, not states. Takes some
-    milliseconds at the limits in use.
-    """
-    positions = _Positions()
-    try:
-        whole = positions.part(parse(source))
-    except (TooLarge, Unsupported):
-        return TOO_MANY
-    edges = _edges(positions, frozenset(whole.first), limit)
-    return TOO_MANY if edges is None else _ways(edges, frozenset(whole.first), limit)
+    def __init__(self, source: str) -> None:
+        """Raises `Unsupported` for what is no regex of ours, or one that no index could hold."""
+        self._positions = _Positions()
+        self._first = frozenset(self._positions.part(parse(source)).first)
+
+    def letters(self) -> frozenset[int]:
+        """The bytes that a text may be made of; beyond ASCII any, if any."""
+        codes = [pair for ranges in self._positions.classes for pair in ranges]
+        ascii_codes = (range(low, min(high, 127) + 1) for low, high in codes)
+        beyond = range(128, 256) if any(high > 127 for _, high in codes) else ()
+        return frozenset(chain(*ascii_codes, beyond))
+
+    def visits(self, limit: int) -> int:
+        """How often an index of this regex visits a state while it is made, or `TOO_MANY` beyond
+        `limit`.
+
+        outlines-core comes to a state once for each way there: of `[1-9][0-9]{16}` that is 2^16
+        times, for 0 and 1 to 9 are two ways. So it is ways that are counted, not states. Takes some
+        milliseconds at the limits in use.
+        """
+        edges = _edges(self._positions, self._first, limit)
+        return TOO_MANY if edges is None else _ways(edges, self._first, limit)
 
 
 State = frozenset[int]

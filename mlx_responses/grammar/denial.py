@@ -5,7 +5,7 @@ Knows the same keywords as `terms.py`, which asks it; what has no such union rai
 
 from collections.abc import Iterable
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mlx_responses.grammar.keywords import (
     FALSE,
@@ -16,6 +16,7 @@ from mlx_responses.grammar.keywords import (
     Place,
     bound,
     kinds_of,
+    layer_of,
     literals,
     rows_of,
     texts_claimed,
@@ -33,6 +34,7 @@ from mlx_responses.grammar.shapes import (
     Shape,
     Text,
     Want,
+    Witness,
     merged,
 )
 
@@ -40,14 +42,9 @@ if TYPE_CHECKING:
     from mlx_responses.grammar.terms import Terms
 
 BLIND = UNENFORCEABLE | {
-    "patternProperties",
-    "additionalProperties",
-    "propertyNames",
     "uniqueItems",
     "unevaluatedProperties",
     "unevaluatedItems",
-    "additionalItems",
-    "prefixItems",
 }
 """Keywords whose breach no shape can say: it is somewhere in the value, not at a known place."""
 
@@ -92,7 +89,33 @@ class Denial:
             yield Number(kind="fraction") if "integer" in kinds else Number()
         values = literals(place)
         if values is not None:
-            yield from without([value.value for value in values if isinstance(value, Literal)])
+            yield from self._unlike([v.value for v in values if isinstance(v, Literal)])
+
+    def _unlike(self, values: list[Any]) -> Iterable[Shape]:
+        """Anything but these values."""
+        shapes: Iterable[Shape] = without(values)
+        for value in values:
+            if isinstance(value, list | dict) and value:
+                shapes = self._terms.product(shapes, self._differing(value))
+        return shapes
+
+    def _differing(self, value: list[Any] | dict[str, Any]) -> Iterable[Shape]:
+        """Anything but this list or object."""
+        kind = List if isinstance(value, list) else Object
+        yield from (shape for shape in ANY if not isinstance(shape, kind))
+        if isinstance(value, list):
+            yield List(low=len(value) + 1)
+            yield List(high=len(value) - 1)
+            for at, part in enumerate(value):
+                yield List((Row(((),) * at + (self._not(part),), ()),), low=at + 1)
+            return
+        yield Object(witnesses=(Witness(frozenset(value)),))
+        for name, part in value.items():
+            yield Object(layers=(Layer({name: NOTHING}, (), ()),))
+            yield Object(layers=(Layer({name: self._not(part)}, (), ()),), required=(name,))
+
+    def _not(self, value: Any) -> Want:
+        return ((self._terms.document.add({"const": value}), False),)
 
     def _texts(self, place: Place) -> Iterable[Shape]:
         low, high = place.count("minLength"), place.count("maxLength")
@@ -125,10 +148,14 @@ class Denial:
         if high is not None:
             yield List(low=high + 1)
         row = rows_of(place)
-        if row.prefix:
-            raise Unsupported("a list's first elements cannot be negated")
-        if row.rest:
-            yield List(low=1, contains=(place.want("items", affirmed=False),))
+        for at, wanted in enumerate(row.prefix):
+            yield List((Row(((),) * at + (denied(wanted),), ()),), low=at + 1)
+        if row.rest and row.prefix:
+            if self._terms.possible(row.rest):
+                raise Unsupported("a list's elements behind its first ones cannot be negated")
+            yield List(low=len(row.prefix) + 1)
+        elif row.rest:
+            yield List(low=1, contains=(denied(row.rest),))
         if "contains" in place.schema:
             yield List(rows=(Row((), place.want("contains", affirmed=False)),))
 
@@ -144,6 +171,7 @@ class Denial:
         for name in place.get("properties", dict) or {}:
             broken = place.want("properties", name, affirmed=False)
             yield Object(layers=(Layer({name: broken}, (), ()),), required=(name,))
+        yield from self._witnessed(place)
         for keyword in ("dependencies", "dependentRequired"):
             for name, demanded in (place.get(keyword, dict) or {}).items():
                 if not isinstance(demanded, list):
@@ -151,6 +179,19 @@ class Denial:
                 for other in demanded:
                     layer = Layer({str(other): NOTHING}, (), ())
                     yield Object(layers=(layer,), required=(name,))
+
+    def _witnessed(self, place: Place) -> Iterable[Shape]:
+        """The rules on all members: some member has to break them."""
+        layer = layer_of(place, frozenset())
+        for node, wanted in layer.patterns:
+            yield Object(witnesses=(Witness(claims=((node, True),), value=denied(wanted)),))
+        if layer.rest:
+            claims = tuple((node, False) for node, _ in layer.patterns)
+            value = denied(layer.rest)
+            yield Object(witnesses=(Witness(frozenset(layer.named), claims, value=value),))
+        if "propertyNames" in place.schema:
+            key = place.want("propertyNames", affirmed=False)
+            yield Object(witnesses=(Witness(key=key),))
 
     def _applied(self, place: Place) -> Iterable[Shape]:
         schema, expand = place.schema, self._terms.expand
@@ -181,3 +222,9 @@ class Denial:
         for at in range(len(place.get(keyword, list))):
             want = merged(want, place.want(keyword, at, affirmed=False))
         return want
+
+
+def denied(want: Want) -> Want:
+    """Not what this one schema says."""
+    ((number, affirmed),) = want
+    return ((number, not affirmed),)

@@ -6,15 +6,15 @@ schema which admits only short documents ends by itself under any model.
 
 import json
 from collections.abc import Iterable
-from itertools import product
+from dataclasses import replace
 
 from mlx_responses.grammar import digits, strings
 from mlx_responses.grammar.document import refused
+from mlx_responses.grammar.finite import finite
 from mlx_responses.grammar.hits import Hits
 from mlx_responses.grammar.leaves import (
     CLOSE_LIST,
     OPEN_LIST,
-    arrangements,
     constant,
     scalars,
     signed,
@@ -23,7 +23,7 @@ from mlx_responses.grammar.leaves import (
 )
 from mlx_responses.grammar.lexemes import Both, Exact, Lexeme, Without, either
 from mlx_responses.grammar.members import COMMA, Entries, Members, repeated
-from mlx_responses.grammar.patterns import Node, Unsupported
+from mlx_responses.grammar.patterns import Unsupported
 from mlx_responses.grammar.pieces import (
     EMPTY,
     MAX_SHUFFLED,
@@ -31,6 +31,7 @@ from mlx_responses.grammar.pieces import (
     Leaf,
     Piece,
     Rule,
+    Shuffle,
     alt,
     depth,
     rep,
@@ -46,31 +47,20 @@ from mlx_responses.grammar.shapes import (
     Text,
     Want,
     element,
+    key_classes,
+    known_names,
     member,
-    merged,
 )
 from mlx_responses.grammar.style import Braces, Style
 from mlx_responses.grammar.terms import Terms
+from mlx_responses.grammar.witnesses import witnessed
 
-MAX_PATTERNS = 6
-"""Key patterns on one object: each key class is one of 2^n combinations of them."""
 MAX_RULES = 20_000
 """Rules of one grammar: real schemas of 1,000 properties stay below 5,000."""
 MAX_DEPTH = 600
 """Levels of rules on a way through them: see `members.py`."""
 MAX_PREFIX = 300
-MAX_DISTINCT = 5
-"""Values whose every order is written out for `uniqueItems`: 5 give 326 lists."""
 
-
-KEYWORDS: dict[type[Shape], str] = {
-    Literal: "enum",
-    Number: "multipleOf",
-    Text: "pattern",
-    List: "items",
-    Object: "properties",
-}
-"""Where a shape turns out too late to be beyond us: what to name."""
 ANY_OF: dict[type[Shape], Shape] = {type(shape): shape for shape in ANY}
 
 
@@ -100,7 +90,9 @@ class Emitter:
             if len(self.rules) > MAX_RULES:
                 raise refused(f"it takes more than {MAX_RULES} rules")
             self._write(self._todo.pop())
-        grammar = Grammar(start.name, self.rules)
+        grammar = finite(Grammar(start.name, self.rules))
+        if grammar is None:
+            raise refused("every value would contain another like it, without end")
         if depth(grammar) > MAX_DEPTH:
             raise refused(f"its parts refer to each other over more than {MAX_DEPTH} levels")
         return grammar
@@ -140,7 +132,7 @@ class Emitter:
         try:
             return self._options(shape, want)
         except Unsupported as unsupported:
-            self._relax(KEYWORDS[type(shape)], want, unsupported.reason)
+            self._relax(_keyword(shape), want, unsupported.reason)
             return self._options(ANY_OF[type(shape)], want)
 
     def _options(self, shape: Shape, want: Want) -> Iterable[Piece]:
@@ -152,6 +144,8 @@ class Emitter:
                 possible = self._terms.shape_possible(shape)
                 return digits.number(shape, self.rules) if possible else []
             case Text():
+                if not self._terms.shape_possible(shape):
+                    return []
                 return [Leaf(strings.string([*text_claims(shape), *without(self._unsaid)]))]
             case List():
                 return self._list(shape, want)
@@ -177,8 +171,8 @@ class Emitter:
         if shape.unique and (high is None or high > 1):
             distinct = None if heads else self._distinct(rest)
             if distinct is not None and not shape.contains:
-                return arrangements(distinct, shape.low, high)
-            self._relax("uniqueItems", want, "only few distinct values can be kept apart")
+                return self._arranged(distinct, shape.low, high)
+            self._relax("uniqueItems", want, f"only up to {MAX_SHUFFLED} values are kept apart")
         if shape.contains:
             try:
                 hits = Hits(
@@ -196,9 +190,16 @@ class Emitter:
 
     def _distinct(self, want: Want) -> list[Piece] | None:
         values = self._terms.expand(want)
-        if len(values) > MAX_DISTINCT or not all(isinstance(v, Literal) for v in values):
+        if len(values) > MAX_SHUFFLED or not all(isinstance(v, Literal) for v in values):
             return None
         return [constant(value.value) for value in values if isinstance(value, Literal)]
+
+    def _arranged(self, values: list[Piece], low: int, high: int | None) -> Iterable[Piece]:
+        """Lists of different values, in any order."""
+        if low > len(values):
+            return []
+        high = None if high is None or high >= len(values) else high
+        return [seq(OPEN_LIST, Shuffle(tuple(values), 0, None, COMMA, low, high), CLOSE_LIST)]
 
     def _elements(self, heads: list[Want], rest: Want, low: int, high: int | None) -> Piece:
         """`low` to `high` elements with commas between them."""
@@ -219,8 +220,11 @@ class Emitter:
         return tail
 
     def _object(self, shape: Object, want: Want, style: Style) -> Iterable[Piece]:
-        names = list(dict.fromkeys(name for layer in shape.layers for name in layer.named))
-        names += [name for name in shape.required if name not in names]
+        if shape.witnesses:
+            return self._witnessed(shape, want, style)
+        names = known_names(shape)
+        if len(names) > MAX_RULES:
+            raise Unsupported(f"more than {MAX_RULES} names")
         entries: Entries = []
         for name in names:
             wanted = member(shape, name)
@@ -252,30 +256,26 @@ class Emitter:
             inside = members.uncounted(entries, extra)
         return [] if inside is None else [seq(style.open, inside, style.close)]
 
+    def _witnessed(self, shape: Object, want: Want, style: Style) -> Iterable[Piece]:
+        try:
+            ways = list(witnessed(shape, self._terms))
+        except Unsupported as unsupported:
+            self._relax("not", want, unsupported.reason)
+            ways = [replace(shape, witnesses=())]
+        return [option for named in ways for option in self._object(named, want, style)]
+
     def _extra(self, shape: Object, names: list[str], style: Style) -> Piece | None:
         """A member whose key has no name here: one option for each class of keys."""
-        patterns = list(dict.fromkeys(node for layer in shape.layers for node, _ in layer.patterns))
-        if len(patterns) > MAX_PATTERNS:
-            raise Unsupported(f"more than {MAX_PATTERNS} key patterns on one object")
         key = self._key_claims(shape, names)
         if key is None:
             return None
         options: list[Piece] = []
-        for signs in product((True, False), repeat=len(patterns)):
-            chosen = dict(zip(patterns, signs, strict=True))
-            wanted = self._class_want(shape, chosen)
+        for chosen, wanted in key_classes(shape):
             if self._terms.possible(wanted):
                 claims = [*key, *(signed(node, sign) for node, sign in chosen.items())]
                 member_of_class = style.free(claims, wanted)
                 options += [member_of_class] if member_of_class is not None else []
         return alt(options) if options else None
-
-    def _class_want(self, shape: Object, chosen: dict[Node, bool]) -> Want:
-        wanted: Want = ()
-        for layer in shape.layers:
-            for said in [part for node, part in layer.patterns if chosen[node]] or [layer.rest]:
-                wanted = merged(wanted, said)
-        return wanted
 
     def _key_claims(self, shape: Object, names: list[str]) -> list[Lexeme] | None:
         """What every key without a name of its own has to be; None: there is no such key."""
@@ -293,3 +293,18 @@ class Emitter:
                 return None
             claims.append(either(options))
         return claims
+
+
+def _keyword(shape: Shape) -> str:
+    """What to name where a shape turns out too late to be beyond us."""
+    match shape:
+        case Literal():
+            return "enum"
+        case Number(multiples=multiples, avoided=avoided):
+            return "multipleOf" if multiples | avoided else "minimum and maximum"
+        case Text(claims=claims):
+            return "pattern" if claims else "minLength and maxLength"
+        case List():
+            return "items"
+        case Object():
+            return "properties"

@@ -172,13 +172,14 @@ class Grammars:
 
     def _indexed(self, key: str, regex: str) -> tuple[index.Table, int] | None:
         """An index and its size in bytes: from disk, or made. None: not quick."""
-        if not index.is_quick(self.vocabulary, regex, self._budget_ms):
+        texts = index.texts_if_quick(self.vocabulary, regex, self._budget_ms)
+        if texts is None:
             return None
         kept = self._shelf.get(key) if self._shelf is not None else None
         try:
             if kept is not None:
                 return index.Table.of_bytes(self.vocabulary, kept), len(kept)
-            table = index.Table.of_regex(self.vocabulary, regex)
+            table = index.Table.of_regex(self.vocabulary, regex, texts)
         except ValueError:
             return None
         data = table.to_bytes()

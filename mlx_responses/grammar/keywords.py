@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from mlx_responses.grammar.document import Document, escaped, refused
-from mlx_responses.grammar.patterns import Node, Unsupported, parse
+from mlx_responses.grammar.patterns import Node, parse
 from mlx_responses.grammar.shapes import (
     ANY,
     Layer,
@@ -109,8 +109,19 @@ def typed(place: Place, skip: frozenset[str]) -> list[Shape]:
     return shapes
 
 
+BEYOND_FLOATS = Decimal("1e308")
+"""A bound from here on says nothing: no number that we write is so large."""
+
+
 def bound(place: Place, side: str) -> tuple[Decimal | None, bool]:
     """`side` is Minimum or Maximum: the tighter of the two keywords, draft 4's boolean too."""
+    low_or_high, is_open = _bound(place, side)
+    outward = -1 if side == "Minimum" else 1
+    says_nothing = low_or_high is not None and low_or_high * outward >= BEYOND_FLOATS
+    return (None, False) if says_nothing else (low_or_high, is_open)
+
+
+def _bound(place: Place, side: str) -> tuple[Decimal | None, bool]:
     closed = place.decimal(side.lower())
     key = f"exclusive{side}"
     if isinstance(place.schema.get(key), bool):
@@ -239,7 +250,7 @@ def literals(place: Place) -> list[Shape] | None:
 
 
 def without(values: list[Any]) -> list[Shape]:
-    """Anything but these values. Raises `Unsupported` for lists and objects with content."""
+    """Anything but these values; lists and objects with content are the caller's business."""
     texts = {canonical(value) for value in values}
     shapes: list[Shape] = []
     for shape in ANY:
@@ -255,6 +266,4 @@ def without(values: list[Any]) -> list[Shape]:
                 shapes.append(List(low=1) if "[]" in texts else shape)
             case Object():
                 shapes.append(Object(low=1) if "{}" in texts else shape)
-    if any(isinstance(value, list | dict) and value for value in values):
-        raise Unsupported("a list or an object with content cannot be ruled out")
     return shapes

@@ -1,7 +1,4 @@
-"""Single JSON values as pieces: constants, strings under claims, lists of different constants.
-
-Knows how a value is spelled, and no schema.
-"""
+"""Single JSON values as pieces: constants, strings under claims. Knows no schema."""
 
 import json
 from collections.abc import Iterable
@@ -10,7 +7,7 @@ from mlx_responses.grammar import strings
 from mlx_responses.grammar.lexemes import Chain, Exact, Lexeme, Regex, Without, either, quoted
 from mlx_responses.grammar.members import COMMA
 from mlx_responses.grammar.patterns import Node
-from mlx_responses.grammar.pieces import EMPTY, Leaf, Piece, alt, seq
+from mlx_responses.grammar.pieces import Leaf, Piece, seq
 from mlx_responses.grammar.shapes import Literal, Shape, Text
 
 COLON = Regex(": ?")
@@ -27,22 +24,6 @@ def scalars(shapes: Iterable[Shape]) -> list[Piece]:
         if not isinstance(value, list | dict)
     ]
     return [Leaf(Regex("|".join(map(quoted, texts))))] if texts else []
-
-
-def arrangements(values: list[Piece], low: int, high: int | None) -> Iterable[Piece]:
-    """Lists of different values: every order is an alternative, nested by what is left."""
-
-    def onward(left: tuple[Piece, ...], count: int) -> Piece | None:
-        options: list[Piece] = [EMPTY] if count >= low else []
-        if high is None or count < high:
-            for value in left:
-                rest = onward(tuple(other for other in left if other != value), count + 1)
-                if rest is not None:
-                    options.append(seq(COMMA if count else EMPTY, value, rest))
-        return alt(options) if options else None
-
-    body = onward(tuple(values), 0)
-    return [] if body is None else [seq(OPEN_LIST, body, CLOSE_LIST)]
 
 
 def constant(value: object) -> Piece:

@@ -3,7 +3,7 @@ index. Knows no JSON and no tokens.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mlx_responses.grammar.lexemes import Lexeme, as_lark, as_regex
 
@@ -70,12 +70,16 @@ class Special:
 class Shuffle:
     """Each of `once` at most once, the first `required` of them exactly once, and any number of
     `more`, in any order with `comma` between. At most `MAX_SHUFFLED`.
+
+    low, high   how many of `once` together; not beside `required`, which could run out of room
     """
 
     once: "tuple[Piece, ...]"
     required: int
     more: "Piece | None"
     comma: "Piece"
+    low: int = 0
+    high: int | None = None
 
 
 MAX_SHUFFLED = 60
@@ -128,9 +132,9 @@ def renamed(grammar: Grammar, prefix: str) -> Grammar:
                 return Alt(tuple(map(inside, options)))
             case Rep(inner, low, high):
                 return Rep(inside(inner), low, high)
-            case Shuffle(once, required, more, comma):
+            case Shuffle(once=once, more=more):
                 others = None if more is None else inside(more)
-                return Shuffle(tuple(map(inside, once)), required, others, comma)
+                return replace(piece, once=tuple(map(inside, once)), more=others)
         return piece
 
     rules = {prefix + name: inside(piece) for name, piece in grammar.rules.items()}
@@ -146,7 +150,7 @@ def _rules_in(piece: Piece) -> Iterator[str]:
                 yield from _rules_in(part)
         case Rep(inner):
             yield from _rules_in(inner)
-        case Shuffle(once, _, more, _):
+        case Shuffle(once=once, more=more):
             for part in once if more is None else (*once, more):
                 yield from _rules_in(part)
 
@@ -219,12 +223,17 @@ class Lark:
         name = f"sh{self._shuffles}"
         comma = self.expression(piece.comma)
         whole = f"is_ones([0:{piece.required}])" if piece.required else "true"
-        first = [] if piece.required else ['""']
+        if piece.low:
+            whole = f"bit_count_ge(_, {piece.low})"
+        first = [] if piece.required or piece.low else ['""']
         later = [f'"" %if {whole}']
         for bit, member in enumerate(piece.once):
             body = self.expression(member)
             first.append(f"{body} {name}::{1 << bit:#x}")
-            later.append(f"{comma} {body} {name}::set_bit({bit}) %if bit_clear({bit})")
+            unused = f"bit_clear({bit})"
+            if piece.high is not None:
+                unused = f"and({unused}, bit_count_lt(_, {piece.high}))"
+            later.append(f"{comma} {body} {name}::set_bit({bit}) %if {unused}")
         if piece.more is not None:
             body = self.expression(piece.more)
             first.append(f"{body} {name}::0x0")

@@ -6,11 +6,14 @@ again. Knows no keyword; `terms.py` turns those into shapes.
 """
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from itertools import product
 from typing import Any
 
-from mlx_responses.grammar.patterns import Node, found_in
+from mlx_responses.grammar.numbers import common_multiple
+from mlx_responses.grammar.patterns import Node, Unsupported, found_in
 
 Term = tuple[int, bool]
 """(number of a schema in its document, affirmed?)."""
@@ -87,6 +90,18 @@ class Layer:
 
 
 @dataclass(frozen=True, slots=True)
+class Witness:
+    """A member that has to be there: its key is none of `others`, is found by `claims` or not, and
+    is what `key` says; its value is what `value` says. What breaking a rule on all members takes.
+    """
+
+    others: frozenset[str] = frozenset()
+    claims: tuple[tuple[Node, bool], ...] = ()
+    key: Want = ()
+    value: Want = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Object:
     """An object; every layer has its say, and so has each of `names` on the keys."""
 
@@ -95,6 +110,7 @@ class Object:
     low: int = 0
     high: int | None = None
     names: tuple[Want, ...] = ()
+    witnesses: tuple[Witness, ...] = ()
 
 
 Shape = Literal | Number | Text | List | Object
@@ -164,6 +180,7 @@ def shared(one: Shape, other: Shape) -> Shape | None:
                 max(one.low, other.low),
                 _tighter_high(one.high, other.high),
                 tuple(dict.fromkeys((*one.names, *other.names))),
+                tuple(dict.fromkeys((*one.witnesses, *other.witnesses))),
             )
             needed = max(members.low, len(members.required))
             return None if needed > _or_endless(members.high) else members
@@ -228,3 +245,73 @@ def member(members: Object, name: str) -> Want:
         for part in said or [layer.rest]:
             want = merged(want, part)
     return want
+
+
+def known_names(members: Object) -> list[str]:
+    """Every key that the object's layers or requirements name, in their order."""
+    names = [name for layer in members.layers for name in layer.named]
+    return list(dict.fromkeys((*names, *members.required)))
+
+
+def key_classes(members: Object) -> Iterator[tuple[dict[Node, bool], Want]]:
+    """Keys without a name, by which patterns find them, each class with what its member is.
+
+    Raises `Unsupported` for too many patterns.
+    """
+    patterns = list(dict.fromkeys(node for layer in members.layers for node, _ in layer.patterns))
+    if len(patterns) > MAX_PATTERNS:
+        raise Unsupported(f"more than {MAX_PATTERNS} key patterns on one object")
+    for signs in product((True, False), repeat=len(patterns)):
+        chosen = dict(zip(patterns, signs, strict=True))
+        wanted: Want = ()
+        for layer in members.layers:
+            for said in [part for node, part in layer.patterns if chosen[node]] or [layer.rest]:
+                wanted = merged(wanted, said)
+        yield chosen, wanted
+
+
+MAX_PATTERNS = 6
+"""Key patterns on one object: each key class is one of 2^n combinations of them."""
+
+
+def is_number(value: object) -> bool:
+    """A number of JSON: no boolean."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def admits_number(shape: Number, value: Decimal) -> bool:
+    """Does a shape allow this number?"""
+    if not value.is_finite():
+        return False
+    whole = value == value.to_integral_value()
+    if shape.kind != "number" and whole != (shape.kind == "integer"):
+        return False
+    if shape.low is not None and (value < shape.low or (shape.low_open and value == shape.low)):
+        return False
+    if shape.high is not None and (value > shape.high or (shape.high_open and value == shape.high)):
+        return False
+    if any(value % step == 0 for step in shape.avoided):
+        return False
+    return value not in shape.excluded and all(value % step == 0 for step in shape.multiples)
+
+
+MAX_TRIED = 1000
+"""Multiples between two bounds that are tried one by one: more of them are never all ruled out by
+a list of values, or by what must not divide them."""
+
+
+def number_possible(shape: Number) -> bool:
+    """Is there any such number? Where that is hard to tell: yes."""
+    steps = shape.multiples | ({Decimal(1)} if shape.kind == "integer" else set())
+    low, high = shape.low, shape.high
+    if shape.kind == "fraction" and any(step == int(step) for step in steps):
+        return False
+    if low is None or high is None:
+        return True
+    if low == high or not steps:
+        return low < high or admits_number(shape, low)
+    step = common_multiple(frozenset(steps))
+    first, last = int(low / step) - 1, int(high / step) + 1  # one more, for it rounds to zero
+    if last - first >= MAX_TRIED:
+        return True
+    return any(admits_number(shape, step * at) for at in range(first, last + 1))

@@ -10,6 +10,7 @@ from functools import partial
 
 from mlx_responses.grammar.denial import Denial
 from mlx_responses.grammar.document import Document, refused
+from mlx_responses.grammar.emptiness import text_possible
 from mlx_responses.grammar.keywords import NOTHING, UNENFORCEABLE, Place, literals, typed
 from mlx_responses.grammar.patterns import Unsupported, found_in
 from mlx_responses.grammar.shapes import (
@@ -23,12 +24,16 @@ from mlx_responses.grammar.shapes import (
     Term,
     Text,
     Want,
+    admits_number,
     canonical,
     element,
+    is_number,
     member,
     merged,
+    number_possible,
     shared,
 )
+from mlx_responses.grammar.witnesses import bears, witnessed
 
 MAX_SHAPES = 600
 """Alternatives for one value: beyond the longest real unions, short of a combinatorial bomb."""
@@ -72,7 +77,7 @@ class Terms:
         self._open: set[Term] = set()
         self._weighing: set[Want] = set()
         self._weighed: dict[Want, bool] = {}
-        self._steps = 0
+        self._steps = self._asked = 0
         self._denial = Denial(self)
 
     def relax(self, keyword: str, number: int, reason: str) -> None:
@@ -251,19 +256,28 @@ class Terms:
     def shape_possible(self, shape: Shape) -> bool:
         """The same of one shape."""
         match shape:
-            case Number(kind, low, low_open, high, high_open):
-                if kind != "integer" or low is None or high is None:
-                    return True
-                first, last = low.to_integral_value("ROUND_CEILING"), int(high)
-                return first + (low_open and first == low) <= last - (high_open and last == high)
+            case Number():
+                return number_possible(shape)
+            case Text(claims=claims):
+                several = len(claims) > 1 or any(not sign for _, sign in claims)
+                self._asked += several
+                return (several and self._asked > MAX_ASKED) or text_possible(shape)
             case List():
                 return self._list_possible(shape)
-            case Object(_, required, _, _, names):
+            case Object(witnesses=witnesses) if witnesses:
+                return self._witnesses_possible(shape)
+            case Object(required=required, names=names):
                 return all(
                     self.possible(member(shape, name)) and all(self.holds(w, name) for w in names)
                     for name in required
                 )
         return True
+
+    def _witnesses_possible(self, shape: Object) -> bool:
+        try:
+            return any(self.shape_possible(named) for named in witnessed(shape, self))
+        except Unsupported:
+            return True
 
     def _list_possible(self, shape: List) -> bool:
         length = max((len(row.prefix) for row in shape.rows), default=0)
@@ -286,7 +300,7 @@ class Terms:
             case Literal():
                 return shape == literal
             case Number():
-                return _is_number(value) and _admits_number(shape, Decimal(repr(value)))
+                return is_number(value) and admits_number(shape, Decimal(repr(value)))
             case Text(low, high, claims, excluded):
                 return (
                     isinstance(value, str)
@@ -314,9 +328,18 @@ class Terms:
             and all(name in values for name in shape.required)
             and all(self.holds(want, name) for want in shape.names for name in values)
             and all(self.holds(member(shape, name), value) for name, value in values.items())
+            and all(
+                any(
+                    bears(witness, name, self) and self.holds(witness.value, value)
+                    for name, value in values.items()
+                )
+                for witness in shape.witnesses
+            )
         )
 
 
+MAX_ASKED = 10
+"""Strings under several claims that are looked at: each takes some milliseconds."""
 MAX_LOOK_AHEAD = 30
 """Levels, and elements of one list, that `possible` looks at."""
 
@@ -324,22 +347,3 @@ MAX_LOOK_AHEAD = 30
 def lacking(name: str) -> Object:
     """An object without the member `name`."""
     return Object(layers=(Layer({name: NOTHING}, (), ()),))
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _admits_number(shape: Number, value: Decimal) -> bool:
-    if not value.is_finite():
-        return False
-    whole = value == value.to_integral_value()
-    if shape.kind != "number" and whole != (shape.kind == "integer"):
-        return False
-    if shape.low is not None and (value < shape.low or (shape.low_open and value == shape.low)):
-        return False
-    if shape.high is not None and (value > shape.high or (shape.high_open and value == shape.high)):
-        return False
-    if any(value % step == 0 for step in shape.avoided):
-        return False
-    return value not in shape.excluded and all(value % step == 0 for step in shape.multiples)

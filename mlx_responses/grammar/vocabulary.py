@@ -20,6 +20,10 @@ Mask = np.ndarray[Any, np.dtype[np.uint32]]
 """(ceil(vocabulary / 32),): bit i of word j stands for token 32*j+i."""
 
 
+Letters = frozenset[int]
+"""Bytes that a text may be made of."""
+
+
 class Vocabulary:
     """Bytes of every token id, which ids end an answer, which are control tokens.
 
@@ -61,7 +65,7 @@ class Vocabulary:
 
     def make_tables(self) -> None:
         """Make what is otherwise made when first needed."""
-        _ = self.key, self.for_matcher, self.for_index
+        _ = self.key, self.for_matcher, self._letters
 
     @property
     def words(self) -> int:
@@ -157,9 +161,36 @@ class Vocabulary:
         )
 
     @cached_property
-    def for_index(self) -> IndexVocabulary:
-        """outlines-core's view. It knows one end token; `index.py` adds the others."""
-        return IndexVocabulary(min(self.eos_ids, default=self.size), dict(self.by_text))
+    def _texts(self) -> list[bytes]:
+        return list(self.by_text)
+
+    @cached_property
+    def _letters(self) -> Any:
+        """(4, texts) uint64: which of the 256 bytes are in each of `_texts`."""
+        texts = self._texts
+        if not texts:
+            return np.zeros((4, 0), np.uint64)
+        joined = np.frombuffer(b"".join(texts), np.uint8)
+        lengths = np.array([len(text) for text in texts])
+        starts = np.cumsum(lengths) - lengths
+        bits = np.left_shift(np.uint64(1), (joined % 64).astype(np.uint64))
+        words = [np.where(joined // 64 == word, bits, np.uint64(0)) for word in range(4)]
+        return np.stack([np.bitwise_or.reduceat(word, starts) for word in words])
+
+    def spelled_with(self, letters: Letters) -> list[bytes]:
+        """The texts of tokens that are made of these bytes alone."""
+        others = np.zeros(len(self._texts), np.uint64)
+        for at, bits in enumerate(self._letters):
+            known = sum(1 << (byte % 64) for byte in letters if byte // 64 == at)
+            others |= bits & ~np.uint64(known)
+        return [self._texts[place] for place in np.flatnonzero(others == 0)]
+
+    def for_index(self, texts: Sequence[bytes]) -> IndexVocabulary:
+        """outlines-core's view of the tokens with these texts. It knows one end token; `index.py`
+        adds the others.
+        """
+        chosen = {text: self.by_text[text] for text in texts}
+        return IndexVocabulary(min(self.eos_ids, default=self.size), chosen)
 
 
 SMALL_VOCABULARY = 4096

@@ -47,13 +47,19 @@ def objects(inner):
         additionalProperties=st.one_of(st.just(False), inner),
         patternProperties=st.dictionaries(st.sampled_from(["^a", "e$"]), inner, max_size=1),
         maxProperties=st.integers(1, 3),
+        propertyNames=st.sampled_from([{"pattern": "a"}, {"maxLength": 2}]),
     ).map(lambda schema: {"type": "object", **schema})
 
 
 def arrays(inner):
-    return some(items=inner, minItems=SMALL, maxItems=SMALL, contains=inner).map(
-        lambda schema: {"type": "array", "maxItems": 3, **schema}
-    )
+    return some(
+        items=inner,
+        prefixItems=st.lists(inner, min_size=1, max_size=2),
+        minItems=SMALL,
+        maxItems=SMALL,
+        contains=inner,
+        uniqueItems=st.booleans(),
+    ).map(lambda schema: {"type": "array", "maxItems": 3, **schema})
 
 
 def grown(inner):
