@@ -25,6 +25,9 @@ EXIT_UNREAD = 141
 
 VERBS = {
     "serve": "start the server",
+    "models": "the models that are here, and those that can be pulled",
+    "pull": "fetch a model, or import a folder",
+    "rm": "delete a model's files",
     "ps": "what the server is doing",
     "logs": "the server's log",
     "stop": "end the server",

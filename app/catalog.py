@@ -1,20 +1,35 @@
 """The models.toml that the settings choose. Reads files, loads no model."""
 
+from pathlib import Path
+
 from mlx_responses.catalog import PACKAGED_CATALOG, Catalog, read_catalog
 from mlx_responses.errors import ModelNotFound, RequestError
 
 from .settings import CONFIG_DIR, Settings, SettingsError
 
+OWN_CATALOG = CONFIG_DIR / "models.toml"
+"""The user's entries, in addition to the packaged ones."""
+
+
+def read_models(path: Path | None) -> Catalog:
+    """The file that was named, or else the packaged one with the user's own over it.
+
+    Raises `RequestError`.
+    """
+    if path is not None:
+        return read_catalog(path)
+    packaged = read_catalog(PACKAGED_CATALOG)
+    return read_catalog(OWN_CATALOG, packaged) if OWN_CATALOG.is_file() else packaged
+
 
 def open_catalog(settings: Settings) -> Catalog:
-    """The first of `--models`, the user's models.toml, the packaged one; has `settings.model`.
+    """What `read_models` finds; it has `settings.model`.
 
     Raises `SettingsError`: a wrong name is said before the socket and the engine exist.
     """
-    own = CONFIG_DIR / "models.toml"
-    path = settings.models or (own if own.is_file() else PACKAGED_CATALOG)
+    path = settings.models or OWN_CATALOG
     try:
-        catalog = read_catalog(path)
+        catalog = read_models(settings.models)
         catalog.resolve(settings.model)
     except RequestError as error:
         raise SettingsError(

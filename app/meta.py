@@ -1,17 +1,20 @@
 """What the server is: GET /v1/models, /v1/models/{id}, /health. Starts nothing."""
 
+import asyncio
 from typing import Literal
 
 import msgspec
 from litestar import MediaType, Response, get
 from litestar.handlers import HTTPRouteHandler
 
-from mlx_responses.catalog import ModelSpec
+from mlx_responses.catalog import Catalog, ModelSpec
 from mlx_responses.live import Live, LiveStatus
 from mlx_responses.wire import codec
 from mlx_responses.wire.response import Model
 
 from . import codex
+from .hub import Hub
+from .shelf import find
 
 OWNER = "local"
 
@@ -24,7 +27,10 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Models(msgspec.Struct, frozen=True, kw_only=True):
-    """The answer of GET /v1/models: `data` for SDKs, `models` for Codex. Aliases are names too."""
+    """The answer of GET /v1/models: `data` for SDKs, `models` for Codex. Aliases are names too.
+
+    Only what is on this machine: clients show the list to people, who choose from it.
+    """
 
     object: Literal["list"] = "list"
     data: list[Model]
@@ -36,8 +42,9 @@ def routes(live: Live) -> list[HTTPRouteHandler]:
 
     @get("/v1/models")
     async def models() -> Response[bytes]:
-        named = [(spec.name, spec) for spec in live.catalog]
-        named += [(alias, live.catalog.resolve(alias)) for alias in live.catalog.aliases]
+        here = await asyncio.to_thread(_here, live.catalog)
+        named = [(spec.name, spec) for spec in here]
+        named += [(alias, spec) for alias, spec in _aliased(live.catalog) if spec in here]
         return _json(
             Models(
                 data=[_model(name, spec) for name, spec in named],
@@ -56,6 +63,15 @@ def routes(live: Live) -> list[HTTPRouteHandler]:
         return _json(Health(live=live.status()))
 
     return [models, model, health]
+
+
+def _here(catalog: Catalog) -> list[ModelSpec]:
+    hub = Hub()
+    return [spec for spec in catalog if find(spec, hub) is not None]
+
+
+def _aliased(catalog: Catalog) -> list[tuple[str, ModelSpec]]:
+    return [(alias, catalog.resolve(alias)) for alias in catalog.aliases]
 
 
 def _model(name: str, spec: ModelSpec) -> Model:

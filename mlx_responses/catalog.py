@@ -22,6 +22,17 @@ EMBEDDED = "embedded:"
 """Prefix of a `path` inside this package, so that the wheel needs no other files."""
 
 
+MODEL_FILES = (
+    "*.json",
+    "*.safetensors",
+    "*.jinja",
+    "*.txt",
+    "*.jsonl",
+    "tokenizer.model",
+    "*.tiktoken",
+)
+"""What of a hub repository is a model, as patterns. No *.py: nothing of a repository is run."""
+
 Positive = Annotated[int, Meta(ge=1)]
 Share = Annotated[float, Meta(ge=0.0, le=1.0)]
 
@@ -47,6 +58,9 @@ class ModelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     draft           the path of a smaller model of the same vocabulary that guesses what this one
                     says, so that it answers faster; in a models.toml also the name of an entry
     store           whether responses are kept when a request does not say
+    size_gb         of its files, in units of 10^9 bytes; None: nobody said
+    quantisation    how the weights are packed, in words
+    memory_gb       of the smallest Mac that runs it with room for a context; 0: any
     pinned          once in memory it stays there, however long it is idle and whoever needs room
     """
 
@@ -59,6 +73,9 @@ class ModelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     draft: str | None = None
     store: bool = True
     pinned: bool = False
+    size_gb: Annotated[float, Meta(gt=0)] | None = None
+    quantisation: str = ""
+    memory_gb: Annotated[int, Meta(ge=0)] = 0
     sampling: SamplingDefaults = SamplingDefaults()
     description: str = ""
     created: int = 0
@@ -104,8 +121,10 @@ class Catalog:
         )
 
 
-def read_catalog(path: Path) -> Catalog:
-    """Parse a models.toml. Raises `RequestError` that names file, line, table and key."""
+def read_catalog(path: Path, base: Catalog | None = None) -> Catalog:
+    """Parse a models.toml, whose entries and aliases come in addition to those of `base`, or in
+    place of those of the same name. Raises `RequestError` that names file, line, table and key.
+    """
     try:
         text = path.read_text("utf-8")
         tables = tomllib.loads(text)
@@ -114,7 +133,7 @@ def read_catalog(path: Path) -> Catalog:
     except OSError as error:
         raise RequestError(f"{path}: cannot be read: {error.strerror}", param="models") from error
     try:
-        return _read_tables(tables)
+        return _read_tables(tables, base or Catalog({}, {}))
     except _Wrong as wrong:
         *table, key = wrong.keys
         where = f"{path}:{line_of(text, wrong.keys)}: " + (f"[{'.'.join(table)}] " if table else "")
@@ -129,21 +148,23 @@ class _Wrong(Exception):
         self.keys = keys
 
 
-def _read_tables(tables: dict[str, object]) -> Catalog:
+def _read_tables(tables: dict[str, object], base: Catalog) -> Catalog:
     for key in tables:
         if key not in ("models", "aliases"):
             raise _Wrong((key,), "unknown key; known: models, aliases")
-    specs = {}
+    specs = {spec.name: spec for spec in base}
+    own = set()
     for name, table in _table(tables.get("models", {}), ("models",)).items():
         keys = ("models", name)
         fields = _fields(_table(table, keys), ModelSpec, keys)
         if "path" not in fields:
             raise _Wrong(keys, "needs a `path`")
         specs[name] = ModelSpec(**{**fields, "name": name})  # type: ignore[arg-type]  # see _fields
+        own.add(name)
     specs = {name: _with_draft(spec, specs) for name, spec in specs.items()}
-    aliases: dict[str, str] = {}
+    aliases = {alias: target for alias, target in base.aliases.items() if alias not in own}
     for alias, target in _table(tables.get("aliases", {}), ("aliases",)).items():
-        if alias in specs:
+        if alias in own:
             raise _Wrong(("aliases", alias), "a model has this name already")
         if not isinstance(target, str) or target not in specs:
             raise _Wrong(("aliases", alias), f"no model {target!r}; models: {', '.join(specs)}")

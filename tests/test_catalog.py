@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from mlx_responses.catalog import PACKAGED_CATALOG, SamplingDefaults, read_catalog
+from mlx_responses.dialects import DIALECTS
 from mlx_responses.errors import ModelNotFound, RequestError
 
 GOOD = """\
@@ -112,6 +113,17 @@ def test_a_folder_is_known_only_for_paths_on_this_machine(tmp_path):
     assert big.folder is None
 
 
+def test_a_file_adds_to_the_table_it_is_read_over_and_replaces_by_name(tmp_path):
+    base = read_catalog(write(tmp_path, GOOD))
+    own = '[models.small]\npath = "mine"\n[models.gpt-5]\npath = "x"\ndraft = "small"\n'
+    catalog = read_catalog(write(tmp_path, own), base)
+    assert [spec.name for spec in catalog] == ["small", "org/Big-4bit", "gpt-5"]
+    assert catalog.resolve("small").path == "mine"
+    assert catalog.resolve("gpt-5").draft == "mine", "a model hides an alias of the base"
+    aliased = read_catalog(write(tmp_path, '[aliases]\nbig = "org/Big-4bit"\n'), base)
+    assert aliased.aliases == {"gpt-5": "small", "big": "org/Big-4bit"}
+
+
 BROKEN = {
     "an unknown key": (
         '[models.a]\npath = "x"\n\n# why\ntempratur = 1\n',
@@ -183,3 +195,14 @@ def test_the_packaged_catalog_offers_the_embedded_model():
     assert pocket.path == "embedded:pocket"
     assert pocket.context_window >= 32_768
     assert pocket.default_effort not in pocket.thinking
+
+
+def test_the_packaged_catalog_has_models_for_every_size_of_mac():
+    catalog = read_catalog(PACKAGED_CATALOG)
+    assert {8, 16, 32, 64} <= {spec.memory_gb for spec in catalog}
+    for spec in catalog:
+        assert spec.description, spec.name
+        assert spec.name == "pocket" or spec.path.startswith("mlx-community/")
+        assert spec.dialect == "auto" or spec.dialect in DIALECTS, spec.name
+        assert (spec.size_gb or 0) < spec.memory_gb * 0.75 or spec.name == "pocket"
+        assert spec.default_effort == "none" or spec.default_effort in spec.thinking

@@ -53,6 +53,7 @@ EXCEPTIONS: dict[str, dict[str, str]] = {
         "app/cli/ps.py: time.monotonic": "tokens a second need seconds",
     },
     "foreign_words": {
+        "mlx_responses/engine/load.py: responses": "the name of the command that fetches a model",
         "mlx_responses/engine/hub.py: tools": "the name of a chat template's variable",
     },
 }

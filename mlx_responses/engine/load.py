@@ -21,7 +21,7 @@ from mlx_lm.models.cache import KVCache, make_prompt_cache
 from mlx_lm.tokenizer_utils import TokenizerWrapper
 from mlx_lm.utils import dequantize_model, load_config, load_model, load_tokenizer
 
-from mlx_responses.catalog import ModelSpec
+from mlx_responses.catalog import MODEL_FILES, ModelSpec
 from mlx_responses.engine.attempt import Fault, attempt
 from mlx_responses.engine.hub import HubTokenizer
 from mlx_responses.engine.memory import Footprint, measure
@@ -98,11 +98,12 @@ def find_files(spec: ModelSpec) -> Path:
     if spec.folder is not None:
         return spec.folder
     try:
-        return Path(snapshot_download(spec.path, local_files_only=True))
+        wanted = list(MODEL_FILES)
+        return Path(snapshot_download(spec.path, local_files_only=True, allow_patterns=wanted))
     except (OSError, ValueError) as error:
         raise LoadFailed(
             f"The model {spec.name!r} is not on this machine: {spec.path!r} is neither a folder "
-            f"nor a downloaded repository. `hf download {spec.path}` fetches a repository."
+            f"nor a downloaded repository. `mlx-responses pull {spec.path}` fetches it."
         ) from error
 
 

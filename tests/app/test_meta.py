@@ -13,9 +13,12 @@ CATALOG = """
 path = "embedded:pocket"
 created = 5
 [models."org/name"]
-path = "org/name"
+path = "embedded:pocket"
+[models.elsewhere]
+path = "nobody/nothing"
 [aliases]
 tiny = "small"
+far = "elsewhere"
 """
 
 
@@ -29,7 +32,7 @@ def server(tmp_path_factory):
         yield client
 
 
-def test_the_catalog_is_listed(server):
+def test_what_is_on_this_machine_is_listed(server):
     listed = server.get("/v1/models").json()
     assert listed["object"] == "list"
     assert listed["data"][0] == {
