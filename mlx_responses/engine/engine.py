@@ -23,7 +23,13 @@ from mlx_responses.engine.inbox import Cancel, Expire, Forget, Inbox, Load, Orde
 from mlx_responses.engine.job import Finished, Job, Outcome
 from mlx_responses.engine.lane import Lane, Limits, Shared, tokens_at_first
 from mlx_responses.engine.load import Loaded, Loader, assemble
-from mlx_responses.engine.memory import Memory, MemoryStatus, Room, default_budget
+from mlx_responses.engine.memory import (
+    Memory,
+    MemoryStatus,
+    Room,
+    default_budget,
+    working_set_bytes,
+)
 from mlx_responses.engine.prefix import PrefixCache
 from mlx_responses.engine.residents import ModelStatus, Residents
 from mlx_responses.errors import EngineFailed, LoadFailed
@@ -181,7 +187,8 @@ class Engine:
 
     def _serve(self) -> None:
         buffers = mx.set_cache_limit(self._memory.buffers_bytes)
-        wired = mx.set_wired_limit(self._limits.wired_bytes) if self._limits.wired_bytes else None
+        mx.set_cache_limit(min(buffers, self._memory.buffers_bytes))  # 32 MiB on the CPU
+        wired = mx.set_wired_limit(self._wired_bytes()) if self._limits.wired_bytes else None
         while not self._inbox.closed:
             stepped = attempt(self.step, "stepping the engine")
             if isinstance(stepped, Fault):
@@ -192,6 +199,10 @@ class Engine:
             mx.set_wired_limit(wired)
         # Left to the thread's end, MLX would need an interpreter that may be gone (mlx#4110).
         mx.clear_streams()
+
+    def _wired_bytes(self) -> int:
+        """What was asked for, no more than Metal takes."""
+        return min(self._limits.wired_bytes, working_set_bytes() or self._limits.wired_bytes)
 
     def step(self) -> None:
         """Take orders, run every model once, bring on those that come, deliver. Waits for an order

@@ -159,6 +159,11 @@ class Lane:
         """Let a job wait for a place."""
         self._waiting.add(job)
 
+    def give_up_waiting(self) -> list[Job]:
+        """The jobs without a place, oldest first, which are this model's no more."""
+        jobs, self._waiting = list(self._waiting), Waiting()
+        return jobs
+
     def step(self, took_one: Callable[[], None], room: Room, *, decoding: bool) -> None:
         """Admit what fits, run the batch once. `took_one` is called for each admitted job.
 

@@ -126,7 +126,7 @@ class Room(msgspec.Struct, frozen=True):
         raise MemoryShort(
             f"The prompt's {prompt_tokens} tokens and {answer_tokens} of the answer take "
             f"{in_words(needed)} of memory. Of the budget of {in_words(self.budget_bytes)} at most "
-            f"{in_words(max(0, self.most_bytes))} can be free beside the weights, so "
+            f"{in_words(max(0, self.most_bytes))} can be free beside weights and work, so "
             f"{in_words(needed - max(0, self.most_bytes))} are missing. Shorten the input, or give "
             "the server more with --memory-bytes.",
             param="input",
@@ -214,16 +214,16 @@ def in_words(nbytes: int) -> str:
 
 def default_budget() -> int:
     """What MLX may use here: of Metal's recommended working set, or of the memory there is."""
-    working_set = _device_number("max_recommended_working_set_size")
-    if working_set:
+    if working_set := working_set_bytes():
         return int(working_set * METAL_SHARE)
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return int(min([memory, *control_group_limits(Path("/"))]) * SYSTEM_SHARE)
 
 
-def _device_number(name: str) -> int:
+def working_set_bytes() -> int:
+    """What Metal recommends to use at most; 0: there is no Metal here."""
     info: Mapping[str, object] = mx.device_info()
-    value = info.get(name)
+    value = info.get("max_recommended_working_set_size")
     return value if isinstance(value, int) else 0
 
 

@@ -239,15 +239,19 @@ class Residents:
     def make_room(self, nbytes: int, path: str) -> bool:
         """Free so many bytes by letting idle models go, the longest idle first.
 
-        None goes where all of them would not be enough: then running rows have to end first.
+        None goes where all of them would not be enough: then running rows have to end first. Where
+        nothing runs at all, models whose jobs only wait go too, and come back for them: two that
+        do not fit together would otherwise wait for each other for ever.
         """
         memory = self._shared.memory
-        idle = [key for key, lane in self.lanes.items() if key != path and _may_go(lane)]
-        idle.sort(key=lambda key: self.lanes[key].idle_since)
-        if memory.free + sum(memory.held(model=key) for key in idle) < nbytes:
+        stuck = not any(lane.rows for lane in self.lanes.values())
+        others = [key for key, lane in self.lanes.items() if key != path and not lane.pinned]
+        going = [key for key in others if stuck or not self.lanes[key].busy]
+        going.sort(key=lambda key: (self.lanes[key].busy, self.lanes[key].idle_since))
+        if memory.free + sum(memory.held(model=key) for key in going) < nbytes:
             return False
         while memory.free < nbytes:
-            self._unload(idle.pop(0))
+            self._unload(going.pop(0))
         return True
 
     def _unload_idle(self) -> None:
@@ -261,7 +265,7 @@ class Residents:
         if most:
             now = self._shared.clock()
             for key, lane in self.lanes.items():
-                if _may_go(lane):
+                if not lane.busy and not lane.pinned:
                     yield key, lane.idle_since + most - now
 
     def patience_seconds(self) -> float | None:
@@ -270,10 +274,13 @@ class Residents:
 
     def _unload(self, path: str) -> None:
         lane = self.lanes.pop(path)
+        waiting = lane.give_up_waiting()
         lane.close()
         self._shared.prefix.close(path)
         del lane
         _collect()
+        for job in waiting:
+            self.queue(job)
 
     def close(self) -> None:
         """End every job, let every model go. Prefixes stay, to be saved."""
@@ -321,10 +328,6 @@ class Residents:
         """The ids of jobs without a place, model by model, the next one first."""
         coming = [job.id for one in self._coming.values() for job in one.jobs]
         return tuple([job_id for lane in self.lanes.values() for job_id in lane.waiting] + coming)
-
-
-def _may_go(lane: Lane) -> bool:
-    return not lane.busy and not lane.pinned
 
 
 def _collect() -> None:

@@ -10,6 +10,9 @@ from mlx_responses.engine.job import Failed, Finished, Token
 from mlx_responses.engine.load import assemble, read_model
 from mlx_responses.errors import LoadFailed
 
+WIDE = {"num_key_value_heads": 4, "head_dim": 64}
+"""A model whose rows are large beside its weights."""
+
 
 class Gate:
     """A loader that lets the weights of one model come only when it is opened."""
@@ -166,3 +169,29 @@ def test_what_is_idle_for_too_long_leaves_and_frees_its_memory(start, folder_of)
     assert [model.name for model in status.models] == ["qwen3"]
     assert status.memory.weights == kept.weights_bytes
     assert status.prefix_bytes == 0
+
+
+def test_two_models_that_do_not_fit_together_serve_in_turn(start, heavy):
+    one, two, budget = heavy
+    watched = start(memory_bytes=budget, chunk_tokens=64)
+    first, second = watched.load(one), watched.load(two)
+    jobs = [watched.submit(f"job {n}", loaded=(first, second)[n % 2]) for n in range(8)]
+    assert [len(watched.tokens(job)) for job in jobs] == [16] * 8
+    assert watched.engine.status().queued == 0
+
+
+def test_two_models_whose_jobs_fit_only_without_the_other_do_not_wait_for_ever(start, folder_of):
+    one, two = (
+        msgspec.structs.replace(folder_of(name=f"kv {name}", **WIDE), name=name) for name in "ab"
+    )
+    ample = start(chunk_tokens=64)
+    ample.load(one)
+    ample.say([1] * 1500, max_tokens=2)
+    needed = ample.engine.status().memory
+    footprint = read_model(one).footprint
+    fitting = footprint.of_row(1600) + footprint.weights + needed.work
+    watched = start(memory_bytes=int(1.15 * fitting), chunk_tokens=64)
+    first, second = watched.load(one), watched.load(two)
+    assert states(watched) == {"a": "loaded", "b": "loaded"}
+    jobs = [watched.submit([1] * 1500, loaded=model, max_tokens=2) for model in (first, second)]
+    assert [len(watched.tokens(job)) for job in jobs] == [2, 2]
