@@ -7,19 +7,21 @@ from mlx_responses.live import Live
 from . import chat, conversations, extensions, failures, meta, request_id, responses, stored
 from .ignored import Ignored
 from .settings import Settings
+from .visits import visits
 from .websocket import Sockets
 
 
 def build_app(live: Live, settings: Settings, sockets: Sockets) -> Litestar:
     """The server's paths over `live`, every refusal in the error envelope."""
+    visit = visits(live)
     named = Ignored(refuse=settings.unknown_fields == "refuse")
     return Litestar(
         route_handlers=[
-            *responses.routes(live, named),
-            *chat.routes(live, named),
-            *stored.routes(live, named),
-            *conversations.routes(live, named),
-            *extensions.routes(live),
+            *responses.routes(visit, named),
+            *chat.routes(visit, named),
+            *stored.routes(visit, named),
+            *conversations.routes(visit, named),
+            *extensions.routes(live, visit),
             *sockets.routes(),
             *meta.routes(live),
         ],

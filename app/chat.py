@@ -12,8 +12,8 @@ from litestar.types import ASGIApp
 
 from mlx_responses.chat import Chunks, as_response, completion, in_chat_words
 from mlx_responses.errors import Failure
-from mlx_responses.live import Live
 from mlx_responses.running import Running, Sent
+from mlx_responses.visit import Visit
 from mlx_responses.wire import codec
 from mlx_responses.wire.chat import CreateChat
 from mlx_responses.wire.response import Response
@@ -21,11 +21,12 @@ from mlx_responses.wire.response import Response
 from .frames import EventStream, Snapshot
 from .ignored import Ignored
 from .media import check_media
+from .visits import Visits
 
 PATH = "/v1/chat/completions"
 
 
-def routes(live: Live, named: Ignored) -> list[HTTPRouteHandler]:
+def routes(visit: Visits, named: Ignored) -> list[HTTPRouteHandler]:
     """The handler of this path."""
 
     @post(PATH, status_code=200)
@@ -33,7 +34,7 @@ def routes(live: Live, named: Ignored) -> list[HTTPRouteHandler]:
         check_media(request)
         wanted, ignored = codec.decode_body(await request.body(), CreateChat)
         headers = named(ignored)
-        running = await _start(live, wanted)
+        running = await _start(visit(request), wanted)
         if not wanted.stream:
             return Snapshot(running, headers, _whole)
         options = wanted.stream_options
@@ -47,9 +48,9 @@ def routes(live: Live, named: Ignored) -> list[HTTPRouteHandler]:
     return [create]
 
 
-async def _start(live: Live, wanted: CreateChat) -> Running:
+async def _start(here: Visit, wanted: CreateChat) -> Running:
     try:
-        return await live.start(as_response(wanted))
+        return await here.start(as_response(wanted))
     except Failure as failure:
         raise in_chat_words(failure) from None
 

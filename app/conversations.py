@@ -5,7 +5,6 @@ from typing import Any
 from litestar import Request, Response, delete, get, post
 from litestar.handlers import HTTPRouteHandler
 
-from mlx_responses.live import Live, now
 from mlx_responses.wire import codec
 from mlx_responses.wire.conversations import AddItems, CreateConversation, UpdateConversation
 
@@ -13,6 +12,7 @@ from .ignored import Ignored
 from .media import check_media
 from .queries import check_include, page
 from .stored import json
+from .visits import Visits
 
 AnyRequest = Request[Any, Any, Any]
 
@@ -24,45 +24,45 @@ EMPTY = b"{}"
 """An absent body: a conversation needs nothing to begin with."""
 
 
-def routes(live: Live, named: Ignored) -> list[HTTPRouteHandler]:
+def routes(visit: Visits, named: Ignored) -> list[HTTPRouteHandler]:
     """The handlers of these paths."""
-    return [*_whole(live, named), *_items(live, named)]
+    return [*_whole(visit, named), *_items(visit, named)]
 
 
-def _whole(live: Live, named: Ignored) -> list[HTTPRouteHandler]:
+def _whole(visit: Visits, named: Ignored) -> list[HTTPRouteHandler]:
     @post(PATH, status_code=200)
     async def create(request: AnyRequest) -> Response[bytes]:
         check_media(request)
         body = await request.body() or EMPTY
         wanted, ignored = codec.decode_body(body, CreateConversation)
         headers = named(ignored)
-        made = await live.archive.create_conversation(wanted, now())
+        made = await visit(request).create_conversation(wanted)
         return json(codec.encode(made), headers)
 
     @get(ONE)
-    async def retrieve(conversation_id: str) -> Response[bytes]:
-        return json(codec.encode(await live.archive.conversation(conversation_id)))
+    async def retrieve(request: AnyRequest, conversation_id: str) -> Response[bytes]:
+        return json(codec.encode(await visit(request).conversation(conversation_id)))
 
     @post(ONE, status_code=200)
     async def update(request: AnyRequest, conversation_id: str) -> Response[bytes]:
         check_media(request)
         wanted, ignored = codec.decode_body(await request.body(), UpdateConversation)
         headers = named(ignored)
-        changed = await live.archive.update_conversation(conversation_id, wanted.metadata)
+        changed = await visit(request).update_conversation(conversation_id, wanted.metadata)
         return json(codec.encode(changed), headers)
 
     @delete(ONE, status_code=200)
-    async def drop(conversation_id: str) -> Response[bytes]:
-        return json(codec.encode(await live.archive.delete_conversation(conversation_id)))
+    async def drop(request: AnyRequest, conversation_id: str) -> Response[bytes]:
+        return json(codec.encode(await visit(request).delete_conversation(conversation_id)))
 
     return [create, retrieve, update, drop]
 
 
-def _items(live: Live, named: Ignored) -> list[HTTPRouteHandler]:
+def _items(visit: Visits, named: Ignored) -> list[HTTPRouteHandler]:
     @get(ITEMS)
     async def listed(request: AnyRequest, conversation_id: str) -> Response[bytes]:
         check_include(request)
-        found = await live.archive.conversation_items(conversation_id, page(request))
+        found = await visit(request).conversation_items(conversation_id, page(request))
         return json(codec.encode(found))
 
     @post(ITEMS, status_code=200)
@@ -71,16 +71,16 @@ def _items(live: Live, named: Ignored) -> list[HTTPRouteHandler]:
         check_include(request)
         wanted, ignored = codec.decode_body(await request.body(), AddItems)
         headers = named(ignored)
-        added = await live.archive.add_items(conversation_id, wanted.items)
+        added = await visit(request).add_items(conversation_id, wanted.items)
         return json(codec.encode(added), headers)
 
     @get(ITEM)
     async def one(request: AnyRequest, conversation_id: str, item_id: str) -> Response[bytes]:
         check_include(request)
-        return json(codec.encode(await live.archive.conversation_item(conversation_id, item_id)))
+        return json(codec.encode(await visit(request).conversation_item(conversation_id, item_id)))
 
     @delete(ITEM, status_code=200)
-    async def remove(conversation_id: str, item_id: str) -> Response[bytes]:
-        return json(codec.encode(await live.archive.remove_item(conversation_id, item_id)))
+    async def remove(request: AnyRequest, conversation_id: str, item_id: str) -> Response[bytes]:
+        return json(codec.encode(await visit(request).remove_item(conversation_id, item_id)))
 
     return [listed, add, one, remove]

@@ -13,6 +13,7 @@ from mlx_responses.wire.response import Response as ResponseObject
 
 from .queries import search
 from .stored import json
+from .visits import Visits
 
 AnyRequest = Request[Any, Any, Any]
 
@@ -50,24 +51,24 @@ class Resident(msgspec.Struct, frozen=True):
     object: Literal["list"] = "list"
 
 
-def routes(live: Live) -> list[HTTPRouteHandler]:
+def routes(live: Live, visit: Visits) -> list[HTTPRouteHandler]:
     """The handlers of these paths."""
 
     @get("/api/responses")
     async def responses(request: AnyRequest) -> Response[bytes]:
-        found = await live.archive.responses(search(request))
+        found = await visit(request).responses(search(request))
         ids = [one.id for one in found.data]
         first, last = (ids[0], ids[-1]) if ids else (None, None)
         data = [msgspec.Raw(one.response) for one in found.data]
         return json(codec.encode(ResponseList(data, first, last, found.has_more)))
 
     @get("/api/responses/{response_id:str}/chain")
-    async def chain(response_id: str) -> Response[bytes]:
-        return json(codec.encode(Tree(await live.archive.tree(response_id))))
+    async def chain(request: AnyRequest, response_id: str) -> Response[bytes]:
+        return json(codec.encode(Tree(await visit(request).tree(response_id))))
 
     @get("/api/turns")
-    async def turns() -> Response[bytes]:
-        return json(codec.encode(Turns(live.turns(), live.waiting())))
+    async def turns(request: AnyRequest) -> Response[bytes]:
+        return json(codec.encode(Turns(visit(request).turns(), live.waiting())))
 
     @get("/api/models")
     async def models() -> Response[bytes]:

@@ -9,7 +9,6 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp
 
 from mlx_responses.errors import RequestError
-from mlx_responses.live import Live
 from mlx_responses.wire.codec import decode_request
 from mlx_responses.wire.request import CreateResponse
 
@@ -17,13 +16,14 @@ from .failures import UpgradeRefused
 from .frames import EventStream, Snapshot
 from .ignored import Ignored
 from .media import check_media
+from .visits import Visits
 
 PATH = "/v1/responses"
 SESSION_HEADER = "x-session-id"
 SESSION_LENGTH = 128
 
 
-def routes(live: Live, named: Ignored) -> list[HTTPRouteHandler]:
+def routes(visit: Visits, named: Ignored) -> list[HTTPRouteHandler]:
     """The handlers of this path."""
 
     @post(PATH, status_code=200)
@@ -32,7 +32,7 @@ def routes(live: Live, named: Ignored) -> list[HTTPRouteHandler]:
         wanted, ignored = decode_request(await request.body())
         headers = named(ignored)
         wanted = _in_session(wanted, request.headers.get(SESSION_HEADER))
-        running = await live.start(wanted)
+        running = await visit(request).start(wanted)
         return EventStream(running, headers) if wanted.stream else Snapshot(running, headers)
 
     @get(PATH)

@@ -16,6 +16,7 @@ from litestar.handlers import WebsocketRouteHandler
 from mlx_responses.errors import Failure, NotFound, Overloaded, RequestError
 from mlx_responses.live import Live
 from mlx_responses.session import Session
+from mlx_responses.visit import Visit
 from mlx_responses.wire import codec
 from mlx_responses.wire.events import SocketError
 from mlx_responses.wire.request import CreateResponse
@@ -25,6 +26,7 @@ from .ignored import Ignored
 from .lanes import Asked, Lane
 from .responses import PATH
 from .settings import Settings
+from .visits import visits
 
 AnySocket = WebSocket[Any, Any, Any]
 
@@ -66,7 +68,7 @@ class Sockets:
     """Every open socket of a server."""
 
     def __init__(self, live: Live, settings: Settings, limits: SocketLimits | None = None) -> None:
-        self._live = live
+        self._visit = visits(live)
         self._settings = settings
         self._limits = limits or SocketLimits()
         self._ignored = Ignored(refuse=settings.unknown_fields == "refuse")
@@ -83,7 +85,7 @@ class Sockets:
 
     async def serve(self, socket: AnySocket) -> None:
         """Answer one client until it goes, or the time is up."""
-        opened = Socket(socket, self._live, self._ignored, self._limits)
+        opened = Socket(socket, self._visit(socket), self._ignored, self._limits)
         self._open.add(opened)
         try:
             await opened.serve()
@@ -103,10 +105,10 @@ class Socket:
     """One connection: its lanes, and the turns that only it remembers."""
 
     def __init__(
-        self, socket: AnySocket, live: Live, ignored: Ignored, limits: SocketLimits
+        self, socket: AnySocket, visit: Visit, ignored: Ignored, limits: SocketLimits
     ) -> None:
         self._socket = socket
-        self._live = live
+        self._visit = visit
         self._ignored = ignored
         self._limits = limits
         self._session = Session()
@@ -215,7 +217,7 @@ class Socket:
         async with self._places:
             if self._over is not None:
                 raise self._over
-            running = await self._live.start(self._read(body), self._session)
+            running = await self._visit.start(self._read(body), self._session)
             await lane.follow(running, self._send)
         if running.snapshot().status == "cancelled":
             # Over HTTP the stream just ends; here the client would wait for ever.

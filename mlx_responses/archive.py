@@ -81,12 +81,14 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     history   items before its own input, oldest first
     kept      their JSON, where the store has them
     own       its own input: references resolved, every item with an id, contents as lists of parts
+    owner     whose the answer will be: the name of a key, or None
     token_ids what `history` was in the model, where the store has that
     """
 
     history: list[Item] = []
     kept: list[bytes] = []
     own: list[Item] = []
+    owner: str | None = None
     token_ids: Sequence[int] = ()
     conversation_id: str | None = None
     conversation_at: int = 0
@@ -116,9 +118,15 @@ class Archive:
         self._mint = mint
 
     async def context(
-        self, request: CreateResponse | CountTokens, session: Session | None = None
+        self,
+        request: CreateResponse | CountTokens,
+        session: Session | None = None,
+        owner: str | None = None,
     ) -> Context:
-        """Everything before a request's answer. Raises `RequestError` or `NotFound` by name."""
+        """Everything before a request's answer, which will be `owner`'s.
+
+        Raises `RequestError` or `NotFound` by name.
+        """
         own = [await self._own(item, n) for n, item in enumerate(_as_items(request.input))]
         if request.conversation is not None:
             context = await self._in_conversation(conversation_id(request.conversation), own)
@@ -127,7 +135,7 @@ class Archive:
         else:
             context = Context(own=own)
         view = compaction.visible(context.history, own, self.seal)
-        return msgspec.structs.replace(context, view=view)
+        return msgspec.structs.replace(context, view=view, owner=owner)
 
     async def _after(
         self,
@@ -220,10 +228,15 @@ class Archive:
     # Conversations
 
     async def create_conversation(
-        self, wanted: conversations.CreateConversation, created_at: int
+        self,
+        wanted: conversations.CreateConversation,
+        created_at: int,
+        owner: str | None = None,
     ) -> conversations.Conversation:
         """A new conversation with its first items."""
-        kept = Conversation(id=self._mint("conv"), created_at=created_at, metadata=wanted.metadata)
+        kept = Conversation(
+            id=self._mint("conv"), created_at=created_at, metadata=wanted.metadata, owner=owner
+        )
         items = [await self._own(item, n) for n, item in enumerate(wanted.items)]
         await asyncio.wrap_future(
             self.store.create_conversation(kept, [codec.encode(item) for item in items])

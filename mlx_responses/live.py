@@ -66,6 +66,7 @@ class InFlight(msgspec.Struct, frozen=True):
     running: Running
     conversation: str | None
     session: Session | None
+    owner: str | None
 
 
 class Live:
@@ -148,11 +149,18 @@ class Live:
         """The ids of turns that wait for a place, the next one first."""
         return self._engine.waiting()
 
-    def turns(self) -> list[Response]:
-        """The snapshots of what is in flight, oldest first."""
-        return [flight.running.snapshot() for flight in self._turns.values()]
+    def turns(self, owner: str | None = None) -> list[Response]:
+        """The snapshots of what an owner has in flight, oldest first."""
+        return [one.running.snapshot() for one in self._turns.values() if one.owner == owner]
 
-    async def start(self, request: CreateResponse, session: Session | None = None) -> Running:
+    def is_of(self, response_id: str, owner: str | None) -> bool | None:
+        """Whether a turn in flight is the owner's; None: it is not in flight."""
+        flight = self._turns.get(response_id)
+        return None if flight is None else flight.owner == owner
+
+    async def start(
+        self, request: CreateResponse, session: Session | None = None, owner: str | None = None
+    ) -> Running:
         """Admit a request. Raises a `Failure` for whatever can be known before generation.
 
         A refused continuation of a connection's turn makes the connection forget that turn.
@@ -160,7 +168,7 @@ class Live:
         try:
             self._admit()
             request = self._resolved(request)
-            context = await self.archive.context(request, session)
+            context = await self.archive.context(request, session, owner)
             return await self._launch(Order(mint("resp"), now(), request, context), session)
         except Failure:
             if session is not None and request.previous_response_id is not None:
@@ -186,7 +194,7 @@ class Live:
             background=request.background,
             stored=bool(request.store),
         )
-        flight = InFlight(turn, running, context.conversation_id, session)
+        flight = InFlight(turn, running, context.conversation_id, session, context.owner)
         self._turns[order.id] = flight
         with contextlib.ExitStack() as undo:
             undo.callback(self._leave, flight)

@@ -56,6 +56,7 @@ def stored_turn(
         safety_identifier=request.safety_identifier,
         session_id=request.session_id,
         prompt_cache_key=request.prompt_cache_key,
+        owner=context.owner,
         events=events,
     )
 

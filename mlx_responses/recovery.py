@@ -37,7 +37,8 @@ async def give_up(archive: Archive, response_id: str, why: str) -> None:
 async def _order(archive: Archive, stored: Stored) -> Order:
     request = msgspec.json.decode(stored.request, type=CreateResponse)
     own = [decode_item(i.json) for i in await asyncio.to_thread(archive.store.own_input, stored.id)]
-    context = await archive.context(msgspec.structs.replace(request, input=own))
+    asked = msgspec.structs.replace(request, input=own)
+    context = await archive.context(asked, owner=stored.owner)
     logged = await _next_number(archive, stored.id)
     return Order(stored.id, stored.created_at, request, context, logged)
 

@@ -63,7 +63,7 @@ def responses(db: Database, query: ResponseQuery) -> ResponsePage:
 
 def _conditions(db: Database, query: ResponseQuery) -> Iterable[tuple[str, Sequence[object]]]:
     """Each condition with its values."""
-    yield "NOT deleted", ()
+    yield "NOT deleted AND owner IS ?", [query.owner]
     if query.after is not None:
         compared = "<" if query.order == "desc" else ">"
         yield f"number {compared} ?", [_number(db, query.after)]

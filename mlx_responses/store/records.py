@@ -143,8 +143,10 @@ class PageQuery(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ResponseQuery(PageQuery, frozen=True, kw_only=True):
-    """Which responses to list: all that match every field given. `q` is searched as words."""
+    """Which responses to list: all that match every field given. `q` is searched as words.
+    `owner` is always a field: None is those that belong to nobody."""
 
+    owner: str | None = None
     model: str | None = None
     status: str | None = None
     metadata: dict[str, str] = {}

@@ -19,6 +19,7 @@ from mlx_responses.store import (
     conversations,
     database,
     listing,
+    owners,
     responses,
     retention,
     search,
@@ -132,6 +133,11 @@ class Store:
         """A response that is not deleted."""
         with self._readers.snapshot() as db:
             return listing.response(db, response_id)
+
+    def belongs(self, table: str, name: str, owner: str | None) -> bool:
+        """Whether `responses`, `conversations` or `items` have this id, and it is the owner's."""
+        with self._readers.snapshot() as db:
+            return owners.belongs(db, table, name, owner)
 
     def responses(self, query: ResponseQuery) -> ResponsePage:
         """A page of the responses that match. Raises `RequestError` for an unknown `after`."""

@@ -38,6 +38,7 @@ class ScriptedLive:
         self.cancelled = threading.Event()
         self.closed = False
         self.asked: list[CreateResponse] = []
+        self.owners: list[str | None] = []
         self._refusal = refusal
         self._held = held
         self._turns: list[tuple[Running, Timeline]] = []
@@ -46,7 +47,10 @@ class ScriptedLive:
     def status(self) -> LiveStatus:
         return LiveStatus(turns=len(self._turns), engine=Status())
 
-    async def start(self, request: CreateResponse, _: Session | None = None) -> Running:
+    async def start(
+        self, request: CreateResponse, _: Session | None = None, owner: str | None = None
+    ) -> Running:
+        self.owners.append(owner)
         if self._refusal is not None:
             raise self._refusal
         self.asked.append(request)

@@ -1,0 +1,18 @@
+"""Requests -> what their visitor may see and do. Knows no path."""
+
+from collections.abc import Callable
+from typing import Any
+
+from litestar.connection import ASGIConnection
+
+from mlx_responses.live import Live
+from mlx_responses.visit import Visit
+
+from .gate import owner_of
+
+Visits = Callable[[ASGIConnection[Any, Any, Any, Any]], Visit]
+
+
+def visits(live: Live) -> Visits:
+    """What makes a `Visit` of a request or a socket that the gate let in."""
+    return lambda connection: Visit(live, owner_of(connection.scope))
