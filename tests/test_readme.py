@@ -1,4 +1,4 @@
-"""README tells the truth: its commands and examples run, its tables are those of the code."""
+"""README and docs/ tell the truth: commands and examples run, tables are those of the code."""
 
 import re
 import subprocess
@@ -6,10 +6,10 @@ import sys
 
 import pytest
 
-from tools.docs import PAGES, README, written
+from tools.docs import PAGES, written
 
-TEXT = README.read_text("utf-8")
-EXAMPLES = re.findall(r"<!-- run -->\n```(sh|python)\n(.*?)```", TEXT, re.DOTALL)
+RUN = re.compile(r"<!-- run -->\n```(sh|python)\n(.*?)```", re.DOTALL)
+EXAMPLES = [example for page in PAGES for example in RUN.findall(page.read_text("utf-8"))]
 ADDRESS = "http://127.0.0.1:8642"
 
 
