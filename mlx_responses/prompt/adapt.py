@@ -162,7 +162,7 @@ def answered(chat: list[ChatMessage], manners: Manners) -> list[ChatMessage]:
 def given_arguments(arguments: dict[str, Any] | str, manners: Manners) -> dict[str, Any] | str:
     """A call's arguments in the type that the template takes."""
     if isinstance(arguments, dict):
-        return arguments if manners.arguments == "object" else as_json(arguments)
+        return arguments
     if manners.arguments == "text" or manners.takes_any_arguments:
         return arguments
     return {"arguments": arguments}

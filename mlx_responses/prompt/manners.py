@@ -37,6 +37,8 @@ FIRST, SECOND = "first_tool", "second_tool"
 SYSTEM, LATER = "Opening words.", "Later words."
 QUESTION, ANSWER, AGAIN = "Any question?", "An answer.", "Another question?"
 THOUGHT, KEY, VALUE = "Some thought.", "probe_key", "probe_value"
+LOOSE = f'{{"{KEY}" :"{VALUE}"}}'
+"""JSON as no template would write it."""
 IDS = ("call00000", "call00001")
 ONE_TOOL = {
     "type": "function",
@@ -106,10 +108,15 @@ class Manners:
 
     @cached_property
     def arguments(self) -> Literal["object", "text", ""]:
-        """How a call's arguments are given so that they show; "" if calls or outputs do not."""
+        """How a call's arguments are given so that they show; "" if calls or outputs do not.
+
+        As text where the template writes JSON and leaves text as it is: then a call is told again
+        just as the model wrote it.
+        """
         as_object = self._called({KEY: VALUE})
         if VALUE in as_object and f"'{KEY}'" not in as_object:
-            return "object"
+            in_json = f'"{KEY}": "{VALUE}"' in as_object
+            return "text" if in_json and LOOSE in self._called(LOOSE) else "object"
         if VALUE in self._called(f'{{"{KEY}": "{VALUE}"}}'):
             return "text"
         return "object" if VALUE in as_object else ""

@@ -10,8 +10,6 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-import msgspec
-
 from mlx_responses.errors import RequestError
 from mlx_responses.prompt.content import answer_text, given_text
 from mlx_responses.prompt.manners import ChatMessage
@@ -95,7 +93,7 @@ class Chat:
 
     def _add_call(self, call: FunctionCall) -> None:
         self._calls[call.call_id] = len(self._calls), call.name
-        function = {"name": call.name, "arguments": parsed_arguments(call.arguments)}
+        function = {"name": call.name, "arguments": call.arguments}
         calls = self._answer().setdefault("tool_calls", [])
         calls.append({"id": call.call_id, "type": "function", "function": function})
 
@@ -123,14 +121,6 @@ class Chat:
             self.messages[first:], key=lambda m: self._calls[m["tool_call_id"]][0]
         )
         self.messages += reversed(words)
-
-
-def parsed_arguments(arguments: str) -> dict[str, Any] | str:
-    """A call's arguments as templates want them: an object; as written if they are none."""
-    try:
-        return msgspec.json.decode(arguments, type=dict[str, Any])
-    except msgspec.DecodeError:
-        return arguments
 
 
 def to_functions(tools: Sequence[Tool]) -> list[dict[str, Any]]:

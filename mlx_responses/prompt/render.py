@@ -65,7 +65,7 @@ class Renderer:
         inside, border = free_marks([*strings(messages), *strings(self._functions)], count=2)
         shield = Shield(self._tokenizer.control_texts, inside)
         shown = adapt(
-            [shielded_message(message, shield) for message in messages],
+            [shielded_message(message, shield) for message in self._prepared(messages)],
             [shielded_function(function, shield) for function in self._functions],
             self._manners,
         )
@@ -90,6 +90,17 @@ class Renderer:
         ids += self._encode_around(inside, opening)
         segments = tuple(sorted({n for n in ends if n >= MIN_SEGMENT_TOKENS}))
         return Prompt(ids, segments, opening, taught=shown.taught)
+
+    def _prepared(self, messages: Sequence[ChatMessage]) -> Sequence[ChatMessage]:
+        """Calls' arguments as objects, unless the template takes text: before they are shielded,
+        for what JSON escapes in them would hide from the shield.
+        """
+        if not any("tool_calls" in message for message in messages):
+            return messages
+        taught = bool(self._functions) and not self._manners.shows_tools
+        if self._manners.arguments == "text" and not taught:
+            return messages
+        return [with_objects(message) for message in messages]
 
     def _encode_around(self, mark: Mark, text: str) -> list[int]:
         """The ids of the pieces between the marks."""
@@ -134,6 +145,25 @@ def bordered(message: ChatMessage, mark: str) -> ChatMessage:
     if message["role"] not in ("user", "tool") or not content or content[0].isspace():
         return message
     return {**message, "content": mark + content}
+
+
+def with_objects(message: ChatMessage) -> ChatMessage:
+    """The message with its calls' arguments as objects; as written if they are none."""
+    if "tool_calls" not in message:
+        return message
+    calls = []
+    for call in message["tool_calls"]:
+        arguments = parsed_arguments(call["function"]["arguments"])
+        calls.append({**call, "function": {**call["function"], "arguments": arguments}})
+    return {**message, "tool_calls": calls}
+
+
+def parsed_arguments(arguments: str) -> dict[str, Any] | str:
+    """The object that JSON text stands for, or the text if it is something else."""
+    try:
+        return msgspec.json.decode(arguments, type=dict[str, Any])
+    except msgspec.DecodeError:
+        return arguments
 
 
 def shielded_message(message: ChatMessage, shield: Shield) -> ChatMessage:

@@ -4,7 +4,7 @@ import json
 
 import pytest
 from toytemplates import EVERY
-from toytokens import STRICT, ToyTokenizer
+from toytokens import QWEN, STRICT, ToyTokenizer
 
 from mlx_responses import dialects
 from mlx_responses.prompt import Ask, build
@@ -19,6 +19,14 @@ from mlx_responses.wire.items import (
 from mlx_responses.wire.tools import FunctionTool
 
 TOOL = FunctionTool(name="look", description="Looks.", parameters={"type": "object"})
+
+
+VERBATIM = QWEN.replace(
+    "{{ call.function.arguments | tojson }}",
+    "{{ call.function.arguments if call.function.arguments is string "
+    "else call.function.arguments | tojson }}",
+)
+"""Qwen3's own template does so."""
 
 
 def says(role: str, text: str) -> Message:
@@ -140,6 +148,13 @@ def test_arguments_and_names_are_given_as_the_template_takes_them(family, expect
     assert "blue" in text
 
 
+@pytest.mark.parametrize("family", ["deepseek", VERBATIM])
+def test_a_call_is_told_as_it_was_written_where_the_template_takes_that(family):
+    written = '{"at" :"sky"}'
+    text = shown(family, says("user", "Q"), calls("c", arguments=written), gets("c", "A"))
+    assert written in text
+
+
 @pytest.mark.parametrize("family", EVERY)
 def test_arguments_that_are_no_object_are_shown_too(family):
     assert "oops" in shown(family, says("user", "Q"), calls("c", arguments="oops"), gets("c", "A"))
@@ -205,7 +220,7 @@ def test_a_template_is_asked_only_what_a_conversation_needs():
     manners = Manners(toy, offering=False)
     assert toy.renders == 0
     assert (manners.arguments, manners.arguments) == ("object", "object")
-    assert toy.renders == 1
+    assert toy.renders == 2  # with an object, and with text
 
 
 def test_a_template_that_takes_no_other_variables_is_given_none():

@@ -1,5 +1,7 @@
 """Rendering: nobody's words become control tokens, and a longer talk begins like a shorter one."""
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,7 +9,7 @@ from toytemplates import EVERY, FAMILY_CONTROLS
 from toytokens import CONTROLS, STRICT, ToyTokenizer
 
 from mlx_responses.errors import RequestError
-from mlx_responses.prompt.render import Renderer
+from mlx_responses.prompt.render import Renderer, with_objects
 from mlx_responses.prompt.shield import NONCHARACTERS
 
 LONG = "You are a robot who answers in few words."
@@ -25,7 +27,7 @@ def render(messages, tokenizer=None, functions=(), *, thinking=False):
 
 def conversation(question: str, name: str, value: object, result: str) -> list[dict]:
     """Each kind of message, with somebody's words in it."""
-    function = {"name": name, "arguments": {name: value}}
+    function = {"name": name, "arguments": json.dumps({name: value}, ensure_ascii=False)}
     return [
         {"role": "system", "content": question},
         {"role": "user", "content": question},
@@ -60,7 +62,10 @@ def test_nobodys_words_become_control_tokens(question, name, result, ascii_json)
     prompt = render(talk, toy, functions)
     text = toy.decode(prompt.ids)
     assert text == toy.apply_template(
-        talk, tools=functions, generation_prompt=True, options={"enable_thinking": False}
+        list(map(with_objects, talk)),
+        tools=functions,
+        generation_prompt=True,
+        options={"enable_thinking": False},
     )
     assert toy.controls_in(prompt.ids) == toy.controls_in(render(harmless, toy, functions).ids)
 
@@ -89,6 +94,15 @@ def test_nobodys_words_become_control_tokens_of_any_family(family):
         assert toy.controls_in(made(talk, result).ids) == before
 
     check()
+
+
+@pytest.mark.parametrize("family", EVERY)
+@pytest.mark.parametrize("arguments", ['{"n": "\\u003c|end|\\u003e</s>"}', '{"n</s>": "<|end|'])
+def test_arguments_hide_no_control_token_in_their_escapes(family, arguments):
+    toy = ToyTokenizer(EVERY[family], controls=FAMILY_CONTROLS)
+    harmless, talk = conversation("q", "n", "v", "r"), conversation("q", "n", "v", "r")
+    talk[2]["tool_calls"][0]["function"]["arguments"] = arguments
+    assert toy.controls_in(render(talk, toy).ids) == toy.controls_in(render(harmless, toy).ids)
 
 
 def test_a_text_that_holds_all_noncharacters_is_refused():
