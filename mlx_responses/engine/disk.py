@@ -1,9 +1,10 @@
 """Runs of KV caches as files, bounded by bytes, the longest unused going first.
 
-Engine thread only: MLX's arrays never leave it, so a run is written there, between two steps, and
-small enough not to be noticed. A file is mlx-lm's saved prompt cache, written under another name
-and then renamed; its label says of which model it is, which tokens it holds and after which others.
-A file that is cut short, of another version or not what its label says is removed and never read.
+Engine thread only: MLX's arrays never leave it, so a run is written there, into the page cache,
+between two steps, and small enough not to be noticed. A thread of its own waits for the disk.
+A file is mlx-lm's saved prompt cache, written under another name and then renamed; its label says
+of which model it is, which tokens it holds and after which others. A file that is cut short, of
+another version or not what its label says is removed and never read.
 """
 
 import base64
@@ -15,6 +16,7 @@ import os
 import struct
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -31,6 +33,8 @@ FORMAT = "1"
 SUFFIX = ".safetensors"
 UNFINISHED = ".unfinished" + SUFFIX
 """mlx adds its suffix to a name that lacks it."""
+MOST_UNSETTLED = 4
+"""Files that may wait for the disk."""
 MOST_HEADER_BYTES = 2**24
 """A header beyond is no header: those of runs take some kilobytes."""
 
@@ -58,6 +62,8 @@ class Shelf:
         self._budget_bytes = budget_bytes
         self._sizes: OrderedDict[str, int] = OrderedDict()  # oldest first
         self._nbytes = 0
+        self._settling: OrderedDict[str, Future[Any]] = OrderedDict()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="disk")
         folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(0o700)
         found = []
@@ -89,14 +95,41 @@ class Shelf:
         self._nbytes += size - self._sizes.pop(name, 0)
         self._sizes[name] = size
 
+    @property
+    def behind(self) -> bool:
+        """Whether the disk is so slow that another file would have to wait for it."""
+        while self._settling and next(iter(self._settling.values())).done():
+            self._settling.popitem(last=False)
+        return len(self._settling) >= MOST_UNSETTLED
+
+    def finish(self, unfinished: Path, name: str) -> None:
+        """Give a written file its name as soon as it is on the disk; waits if that is `behind`."""
+        if self.behind:
+            self.settle(next(iter(self._settling)))
+        work = partial(attempt, partial(_finish, unfinished, self.folder / name), f"writing {name}")
+        self._settling[name] = self._thread.submit(work)
+
+    def settle(self, *names: str) -> None:
+        """Wait until these files have their names, or all that have been written."""
+        for name in names or tuple(self._settling):
+            if name in self._settling:
+                self._settling.pop(name).result()
+
+    def close(self) -> None:
+        """Wait for the disk, and end the thread."""
+        self.settle()
+        self._thread.shutdown()
+
     def touch(self, name: str) -> None:
         """A file was used; remembered by its time, for the next start."""
         if name in self._sizes:
             self._sizes.move_to_end(name)
+        if name in self._sizes and name not in self._settling:
             attempt(partial(os.utime, self.folder / name), "touching", level=logging.DEBUG)
 
     def remove(self, name: str) -> None:
         """Delete a file."""
+        self.settle(name)
         self._nbytes -= self._sizes.pop(name, 0)
         attempt(
             partial((self.folder / name).unlink, missing_ok=True),
@@ -180,19 +213,17 @@ class Volume:
         return name
 
     def _write(self, name: str, cache: Sequence[Any], label: dict[str, str]) -> int:
-        target = self._shelf.folder / name
         unfinished = self._shelf.folder / f"{name.removesuffix(SUFFIX)}.{os.getpid()}{UNFINISHED}"
         unfinished.touch(mode=0o600)
         save_prompt_cache(str(unfinished), list(cache), label)
-        with unfinished.open("rb") as file:
-            # Before the rename, lest a power cut leave a whole name with half of its bytes.
-            os.fsync(file.fileno())
         unfinished.chmod(0o600)
-        unfinished.replace(target)
-        return target.stat().st_size
+        size = unfinished.stat().st_size
+        self._shelf.finish(unfinished, name)
+        return size
 
     def read(self, name: str) -> list[Any] | None:
         """The layers in a file; None, and the file is gone, if it is of no use."""
+        self._shelf.settle(name)
         cache = attempt(partial(self._read, name), f"reading {name}", level=logging.WARNING)
         if isinstance(cache, Fault):
             self._shelf.remove(name)
@@ -211,6 +242,13 @@ class Volume:
     def remove(self, name: str) -> None:
         """Delete a file."""
         self._shelf.remove(name)
+
+
+def _finish(unfinished: Path, target: Path) -> None:
+    with unfinished.open("rb") as file:
+        # Before the rename, lest a power cut leave a whole name with half of its bytes.
+        os.fsync(file.fileno())
+    unfinished.replace(target)
 
 
 def _metadata(path: Path) -> dict[str, str]:

@@ -87,8 +87,8 @@ class Engine:
         self._inbox = Inbox(limits.waiting_jobs)
         self._outbox: list[Outcome] = []
         folder = limits.disk_folder
-        shelf = Shelf(folder, limits.disk_bytes) if folder is not None else None
-        self._prefix = PrefixCache(limits.prefix_bytes, shelf)
+        self._shelf = Shelf(folder, limits.disk_bytes) if folder is not None else None
+        self._prefix = PrefixCache(limits.prefix_bytes, self._shelf)
         budget = default_budget() if limits.memory_bytes is None else limits.memory_bytes
         self._memory = Memory(budget, self._share)
         self._residents = Residents(self._shared, self._inbox, loader)
@@ -292,6 +292,8 @@ class Engine:
         self._residents.close()
         self._hand_over()
         attempt(self._prefix.save_all, "saving prefixes")
+        if self._shelf is not None:
+            self._shelf.close()
         self._prefix.clear()
         gc.collect()
         mx.clear_cache()

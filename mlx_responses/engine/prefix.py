@@ -288,7 +288,8 @@ class PrefixCache:
 
         It takes the time of a run's bytes into the page cache, some milliseconds.
         """
-        if busy and self.nbytes < NEARLY_FULL * self._budget_bytes:
+        behind = self._shelf is not None and self._shelf.behind
+        if busy and (behind or self.nbytes < NEARLY_FULL * self._budget_bytes):
             return False
         while self._unsaved:
             # Beginnings first: a run is of no use without what comes before it.
@@ -301,15 +302,16 @@ class PrefixCache:
         return False
 
     def save_all(self) -> None:
-        """Write all that is due, at the end of the engine: as many bytes as RAM may hold."""
+        """Write all that is due: as many bytes as RAM may hold."""
         while self.save():
             pass
+        if self._shelf is not None:
+            self._shelf.settle()
 
     def _write(self, node: Node, volume: Volume) -> bool:
         cache = layers.joined([(node.plain or [], len(node.run))])
         if node.snapshot is not None:
             cache += node.snapshot.layers
-        assert node.parent is not None
         file = volume.write(node, cache, snapshot=node.snapshot is not None)
         if file is None:
             return False

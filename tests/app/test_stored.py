@@ -5,8 +5,9 @@ import time
 import httpx
 import pytest
 
+from mlx_responses.catalog import PACKAGED_CATALOG
 from tests.app.scripted import ScriptedLive
-from tests.serving import serving
+from tests.serving import serving, serving_model
 
 USER = {"role": "user", "content": "x"}
 ENDLESS = {"logit_bias": {"65": 100}, "temperature": 0}
@@ -272,3 +273,23 @@ def test_stored_responses_are_listed_searched_and_drawn_as_a_tree(client):
         (forks[1]["id"], root["id"]),
     ]
     error_of(client.get("/api/responses/resp_x/chain"), 404)
+
+
+def test_after_a_restart_a_chain_goes_on_from_disk(tmp_path):
+    """Through the true server, twice over one data directory; and the prompt that it names."""
+    home = {"models": PACKAGED_CATALOG, "data_dir": tmp_path}
+    question = "Please remember all of this. " * 20
+    with serving_model(**home) as url, httpx.Client(base_url=url, timeout=30) as client:
+        first = make(client, input=question)
+    with serving_model(**home) as url, httpx.Client(base_url=url, timeout=30) as client:
+        link = {"previous_response_id": first["id"], "input": "And?", "temperature": 0}
+        usage, text = make(client, **link)["usage"], make(client, **link)["output_text"]
+        assert usage["input_tokens_details"]["cached_tokens"] > 0.8 * usage["input_tokens"]
+        history = [
+            {"role": "user", "content": question},
+            *first["output"],
+            {"role": "user", "content": "And?"},
+        ]
+        plain = make(client, input=history, temperature=0, store=False)
+        assert plain["output_text"] == text
+        assert plain["usage"]["input_tokens"] == usage["input_tokens"]

@@ -2,6 +2,7 @@
 
 import os
 import stat
+import threading
 
 import caches
 import mlx.core as mx
@@ -242,3 +243,25 @@ def test_snapshots_come_back_too(reopened):
         cache, count = reopened(build=build, identity={"model": build}).fetch("m", [*range(600), 7])
         assert count == 600
         assert caches.contents(cache) == caches.contents(caches.holding(build, list(range(600))))
+
+
+def test_a_slow_disk_holds_nobody_up_and_a_file_is_there_when_it_is_wanted(
+    reopened, folder, monkeypatch
+):
+    ready = threading.Event()
+    finish = disk._finish
+    monkeypatch.setattr(disk, "_finish", lambda *paths: (ready.wait(30), finish(*paths)))
+    prefix = reopened()
+    for start in range(0, 2000, 100):
+        tokens = [start, *range(start, start + 99)]
+        prefix.store("m", tokens, caches.holding("plain", tokens))
+    prefix.resize(prefix.nbytes)  # full: from here on it writes though it is busy
+    written = 0
+    while prefix.save(busy=True):
+        written += 1
+    assert written == disk.MOST_UNSETTLED
+    assert all(path.name.endswith(disk.UNFINISHED) for path in folder.iterdir())
+    ready.set()
+    prefix.clear()
+    assert found(prefix, [0, *range(99)]) == 100
+    prefix.save_all()

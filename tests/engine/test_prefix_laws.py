@@ -85,6 +85,7 @@ class World:
         held = sum(n.nbytes for n in nodes) + sum(s.nbytes for s in pinned)
         assert self.prefix.nbytes == held <= self.ram
         assert all(n.plain is not None or n.file is not None for n in nodes)
+        self.shelf.settle()
         on_disk = {path.name: path.stat().st_size for path in self.folder.iterdir()}
         assert on_disk.keys() == set(self.shelf.files) >= {n.file for n in nodes if n.file}
         assert sum(on_disk.values()) == self.prefix.disk_bytes <= self.disk
