@@ -241,6 +241,7 @@ def _pairs(brackets: Brackets, schema: Any) -> Pairs | None:
         between=kind.between,
         after=kind.after,
         separator=kind.separator,
+        kinds=kind.kinds,
         quote=kind.quote,
         raw=kind.raw,
         unsaid=kind.unsaid,

@@ -16,7 +16,7 @@ from mlx_responses.dialects.gemma import FUNCTION_GEMMA, GEMMA4
 from mlx_responses.dialects.glm import GLM, LONGCAT
 from mlx_responses.dialects.granite import GRANITE
 from mlx_responses.dialects.harmony import HARMONY
-from mlx_responses.dialects.invoke import MINICPM, MINIMAX, MUSE_SPARK
+from mlx_responses.dialects.invoke import KIMI_K3, MINICPM, MINIMAX, MUSE_SPARK
 from mlx_responses.dialects.llama import LLAMA
 from mlx_responses.dialects.mistral import MISTRAL, MISTRAL_LIST
 from mlx_responses.dialects.plain import PLAIN
@@ -43,7 +43,18 @@ __all__ = [
 Calls = Literal["any", "bounded", "none"]
 
 _FAMILIES = (
-    *(HARMONY, MINIMAX, DEEPSEEK_DSML, DEEPSEEK, GEMMA4, FUNCTION_GEMMA, LONGCAT, GLM, LFM2),
+    *(
+        HARMONY,
+        KIMI_K3,
+        MINIMAX,
+        DEEPSEEK_DSML,
+        DEEPSEEK,
+        GEMMA4,
+        FUNCTION_GEMMA,
+        LONGCAT,
+        GLM,
+        LFM2,
+    ),
     *(SEED_OSS, QWEN3_CODER, KIMI, MINICPM, MISTRAL, MISTRAL_LIST, MUSE_SPARK, GRANITE, LLAMA),
     *(QWEN, PLAIN),
 )

@@ -62,7 +62,8 @@ class Parameters(msgspec.Struct, frozen=True):
 
     Values of strings stand as they are, or, where not `raw`, as JSON like all others; where strings
     are quoted, `quote` is the mark on both sides. `separator` stands between two parameters. `{}`
-    in `between` is where `true` is written before a string, `false` before another value. What
+    in `between` is where the first of `kinds` is written before a string, the second before another
+    value. What
     ends a value cannot be part of one, and neither can any of `unsaid`.
     """
 
@@ -70,6 +71,7 @@ class Parameters(msgspec.Struct, frozen=True):
     between: str
     after: str
     separator: str = ""
+    kinds: tuple[str, str] = ("true", "false")
     quote: str = ""
     raw: bool = True
     unsaid: tuple[str, ...] = ()

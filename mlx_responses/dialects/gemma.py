@@ -46,7 +46,7 @@ def reader_of(closing: str, quote: str) -> Callable[[Scan, int, Ear], Walk[bool]
 
 
 def _brackets(marks: tuple[str, str], quote: str) -> Brackets:
-    pair = Parameters("", ":", "", ",", quote)
+    pair = Parameters("", ":", "", ",", quote=quote)
     return Brackets(marks[0], CALL, "{", "}" + marks[1], "", pair)
 
 

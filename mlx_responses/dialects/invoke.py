@@ -1,4 +1,4 @@
-"""Families whose calls are markup with the names in quotes: MiniMax M2, MiniCPM5, Muse Spark."""
+"""Families whose calls are markup with the names in quotes: MiniMax, MiniCPM5, Muse, Kimi K3."""
 
 from mlx_responses.dialects.dialect import Brackets, Dialect, Parameters
 from mlx_responses.dialects.markup import Markup
@@ -52,3 +52,41 @@ def _dialect(name: str, markup: Markup, sign: str) -> Dialect:
 MINIMAX = _dialect("minimax", MINIMAX_TAGS, MINIMAX_TAGS.block[0])
 MINICPM = _dialect("minicpm", MINICPM_TAGS, '<function name="')
 MUSE_SPARK = _dialect("muse_spark", MUSE_TAGS, MUSE_TAGS.block[0])
+
+
+KIMI_TAGS = Markup(
+    block=("<|open|>tools<|sep|>", "<|close|>tools<|sep|>"),
+    call=("<|open|>call tool=", "<|close|>call<|sep|>"),
+    parameter=("<|open|>argument key=", "<|close|>argument<|sep|>"),
+    close="<|sep|>",
+)
+KIMI_THINK = ("<|open|>think<|sep|>", "<|close|>think<|sep|>")
+KIMI_ANSWER = "<|open|>response<|sep|>"
+
+KIMI_K3 = Dialect(
+    name="kimi_k3",
+    reader=Tags(
+        KIMI_TAGS.readers,
+        thought=KIMI_THINK,
+        frame=(KIMI_ANSWER, "<|close|>response<|sep|>", "<|close|>message<|sep|>"),
+    ).reader,
+    recognises=lambda controls, template, _model_type: (
+        KIMI_TAGS.block[0] in template or {"<|open|>", "<|close|>", "<|sep|>"} <= controls
+    ),
+    forms=(
+        Brackets(
+            marker=KIMI_TAGS.block[0],
+            head=f'{KIMI_TAGS.call[0]}"',
+            middle='" index="1"<|sep|>',
+            foot=KIMI_TAGS.call[1] + KIMI_TAGS.block[1],
+            parameters=Parameters(
+                before=f'{KIMI_TAGS.parameter[0]}"',
+                between='" type="{}"<|sep|>',
+                after=KIMI_TAGS.parameter[1],
+                kinds=("string", "object"),
+            ),
+        ),
+    ),
+    thought=KIMI_THINK,
+    answer=KIMI_ANSWER,
+)

@@ -26,6 +26,7 @@ class Markup(msgspec.Struct, frozen=True):
     block  around the calls of a turn, "" where there is nothing around them
     trim   line breaks at the borders of a value are layout
     cdata  a value may stand in a CDATA section
+    close  what ends an opening tag
     """
 
     block: tuple[str, str]
@@ -33,6 +34,12 @@ class Markup(msgspec.Struct, frozen=True):
     parameter: tuple[str, str]
     trim: bool = False
     cdata: bool = False
+    close: str = ">"
+
+    def tag_end(self, scan: Scan, start: int) -> Walk[int]:
+        """Where an opening tag ends whose name begins at `start`; -1: it is none."""
+        stops = "\n" if self.close.startswith("<") else "\n<"
+        return (yield from scan.span(start, self.close, stops, MAX_NAME))
 
     def read(self, scan: Scan, lead: int, ear: Ear) -> Walk[bool]:
         """The calls behind the block's marker, or behind the first call's where there is none."""
@@ -64,11 +71,11 @@ class _Block:
             if not opening:
                 break
             start = lead + blanks + len(opening)
-            end = yield from scan.span(start, ">", "\n<", MAX_NAME)
+            end = yield from markup.tag_end(scan, start)
             name = "" if end < 0 else named(scan.text[start:end])[0]
             if not name:
                 break
-            scan.take(end + 1)
+            scan.take(end + len(markup.close))
             found, lead = True, 0
             if not (yield from self._call(Arguments(scan, name, self._ear.schema(name)))):
                 return True
@@ -88,10 +95,10 @@ class _Block:
             mark = yield from scan.sees(opening, *ends, start=blanks)
             if mark == opening:
                 start = blanks + len(mark)
-                end = yield from scan.span(start, ">", "\n<", MAX_NAME)
+                end = yield from markup.tag_end(scan, start)
                 name, attributes = ("", "") if end < 0 else named(scan.text[start:end])
                 if name:
-                    scan.take(end + 1)
+                    scan.take(end + len(markup.close))
                     arguments.key(name)
                     kinds = told_kind(attributes, arguments.kinds)
                     if not (yield from self._value(arguments, kinds, closing)):
@@ -134,8 +141,8 @@ def named(tag: str) -> tuple[str, str]:
 def told_kind(attributes: str, kinds: Kinds) -> Kinds:
     """What the tag itself says of the value's type, before the schema does."""
     for key, double, single in _ATTRIBUTE.findall(attributes):
-        if key == "string" and double + single == "true":
+        if (key, double + single) in (("string", "true"), ("type", "string")):
             return STRING
-        if key == "string" and (kinds is None or kinds > STRING):
+        if key in ("string", "type") and (kinds is None or kinds > STRING):
             return None
     return kinds

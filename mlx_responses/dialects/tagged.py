@@ -27,15 +27,24 @@ class Tags(msgspec.Struct, frozen=True):
 
     calls  markers, each with what reads the calls behind it
     bare   reads calls that have no marker; they can stand only where a thought could begin
+    frame  marks around what is said, which are no part of it
     """
 
     calls: Mapping[str, ReadCalls]
     thought: tuple[str, str] | None = THINK
     bare: ReadCalls | None = None
+    frame: tuple[str, ...] = ()
 
     def reader(self, ear: Ear) -> ScanReader:
         """A Reader of one turn."""
         return ScanReader(lambda scan: _Turn(self, ear, scan).walk())
+
+
+def _skip(scan: Scan, lead: int, _: Ear) -> Walk[bool]:
+    """A mark of the frame is taken and nothing is said."""
+    scan.take(lead)
+    return True
+    yield  # a walk that never waits
 
 
 class _Turn:
@@ -44,7 +53,9 @@ class _Turn:
     def __init__(self, tags: Tags, ear: Ear, scan: Scan) -> None:
         self._ear = ear
         self._scan = scan
-        self._calls = tags.calls if ear.calls else {}
+        self._calls: dict[str, ReadCalls] = dict.fromkeys(tags.frame, _skip)
+        if ear.calls:
+            self._calls |= tags.calls
         self._bare = tags.bare if ear.calls else None
         self._think, self._unthink = tags.thought or ("", "")
         self._markers = tuple(self._calls)

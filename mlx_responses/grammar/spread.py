@@ -36,7 +36,7 @@ UNLIKE_JSON = Regex(r"[^\s{\[\"\-0-9tfnTFNI](?s:.*)")
 class Pairs:
     """How one argument is written.
 
-    between    its `{}` is `true` before a string and `false` before JSON, where it has one
+    between    its `{}` is the first of `kinds` before a string, the second before JSON
     separator  between two arguments
     quote      on both sides of a string; "": nothing is
     raw        whether strings stand as they are; if not, they are JSON like all others
@@ -48,6 +48,7 @@ class Pairs:
     between: str
     after: str
     separator: str
+    kinds: tuple[str, str]
     quote: str
     raw: bool
     unsaid: tuple[str, ...]
@@ -56,7 +57,7 @@ class Pairs:
     @property
     def between_text(self) -> str:
         """What stands before a value that is a string."""
-        return self.between.replace("{}", "true")
+        return self.between.replace("{}", self.kinds[0])
 
     @property
     def ends(self) -> tuple[str, ...]:
@@ -127,16 +128,14 @@ class _Spread(Emitter):
         options: list[Piece] = []
         if texts:
             form = EVERY_TEXT if is_text or told_apart else UNLIKE_JSON
-            options.append(seq(*self._between("true"), self._text(texts, form)))
+            options.append(seq(*self._fixed(self._pairs.between_text), self._text(texts, form)))
         if others:
             value = self._json(others, want)
-            options.append(seq(*self._between("false"), value, *self._fixed(self._pairs.after)))
+            between = self._pairs.between.replace("{}", self._pairs.kinds[1])
+            options.append(seq(*self._fixed(between), value, *self._fixed(self._pairs.after)))
         if not options:
             return None
         return seq(*self._fixed(self._pairs.before), *name, alt(options))
-
-    def _between(self, is_string: str) -> list[Piece]:
-        return self._fixed(self._pairs.between.replace("{}", is_string))
 
     def _fixed(self, text: str) -> list[Piece]:
         return fixed(self._vocabulary, text)

@@ -21,6 +21,7 @@ def test_every_dialect_runs_the_conformance_suite(name):
 
 
 SIGNS = {
+    "kimi_k3": (["<|open|>", "<|close|>", "<|sep|>", "<|end_of_msg|>"], ""),
     "qwen": (
         ["<|im_end|>", "<think>", "<tool_call>"],
         "<tool_call>\n{{ tool_call.name }}",
@@ -73,7 +74,7 @@ def call_of(brackets: dialects.Brackets, arguments: dict) -> str:
             quoted = f"{kind.quote}{value}{kind.quote}"
             raw = kind.raw and isinstance(value, str)
             text = quoted if raw else json.dumps(value, ensure_ascii=False)
-            between = kind.between.replace("{}", json.dumps(isinstance(value, str)))
+            between = kind.between.replace("{}", kind.kinds[not isinstance(value, str)])
             pairs.append(f"{kind.before}{key}{between}{text}{kind.after}")
         inside = kind.separator.join(pairs)
     return f"{brackets.marker}{brackets.head}f{brackets.middle}{inside}{brackets.foot}"

@@ -31,6 +31,35 @@ class TestQwen3Coder(Conformance):
     ]
 
 
+KIMI_CALL = '<|open|>call tool="f" index="1"<|sep|>'
+KIMI_TEXT = '<|open|>argument key="a" type="string"<|sep|>12<|close|>argument<|sep|>'
+KIMI_NUMBER = '<|open|>argument key="n" type="number"<|sep|>12<|close|>argument<|sep|>'
+KIMI = (
+    f"<|open|>tools<|sep|>{KIMI_CALL}{KIMI_TEXT}{KIMI_NUMBER}<|close|>call<|sep|>"
+    "<|close|>tools<|sep|>"
+)
+
+
+class TestKimiK3(Conformance):
+    dialect = "kimi_k3"
+    texts = [
+        "<|open|>think<|sep|>Hm<|close|>think<|sep|><|open|>response<|sep|>Hi<|close|>response<|sep|>"
+        f"{KIMI}<|close|>message<|sep|>",
+        KIMI,
+        "<|open|>response<|sep|>see <|open|>tools<|sep|> and <|open|>call tool=",
+    ]
+    fragments = [
+        *("<|open|>tools<|sep|>", "<|close|>tools<|sep|>", '<|open|>call tool="f"<|sep|>'),
+        *("<|open|>response<|sep|>", "<|close|>call<|sep|>", '<|open|>argument key="a"<|sep|>'),
+        *("<|close|>argument<|sep|>", "<|open|>", "<|sep|>", "12"),
+    ]
+
+
+def test_kimi_says_of_each_argument_what_it_is():
+    [(name, arguments)] = told(read("kimi_k3", [KIMI], opening=""))
+    assert (name, json.loads(arguments)) == ("f", {"a": "12", "n": 12})
+
+
 class TestSeed(Conformance):
     dialect = "seed_oss"
     texts = [
