@@ -13,6 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
+import msgspec
+
 from mlx_responses.dialects import Brackets, Dialect, is_text
 from mlx_responses.draft import Draft
 from mlx_responses.engine.load import Loaded
@@ -83,6 +85,11 @@ class Bounds:
 
     def _source(self, draft: Draft) -> Source | None:
         wanted, param = _format(draft.order.request)
+        identity = _identity(draft, wanted)
+        grammars = self._of(draft.loaded)
+        return grammars.remembered(identity, lambda: self._made(draft, wanted, param))
+
+    def _made(self, draft: Draft, wanted: Format | Grammar | None, param: str) -> Source | None:
         inner = self._inner(draft, wanted, param)
         if inner is None or not draft.thinking or draft.dialect.thought is None:
             return inner
@@ -146,6 +153,21 @@ def _is_bounded(draft: Draft) -> bool:
     wanted, _ = _format(draft.order.request)
     calls = bool(draft.offer.allowed) and draft.offer.mode != "none"
     return calls or wanted is not None
+
+
+def _identity(draft: Draft, wanted: Format | Grammar | None) -> str:
+    """All that decides the source: the same for every turn of an agent whose tools stay."""
+    offer = draft.offer
+    decides = (
+        (draft.dialect.name, draft.thinking, draft.prompt.opening),
+        (offer.mode, draft.order.request.parallel_tool_calls),
+        [(one.shown, one.tool) for one in offer.allowed],
+        wanted,
+    )
+    try:
+        return msgspec.json.encode(decides).decode()
+    except RecursionError as error:
+        raise RequestError("A schema is nested too deeply.", code="invalid_json_schema") from error
 
 
 def _format(request: CreateResponse) -> tuple[Format | Grammar | None, str]:

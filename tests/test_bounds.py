@@ -324,3 +324,24 @@ def test_a_built_in_tool_is_called_in_its_own_item_and_its_output_continues_the_
         assert told["usage"]["input_tokens"] > made["usage"]["input_tokens"]
 
     with_live(catalog, story)
+
+
+def test_turns_of_one_agent_are_each_held_to_their_own_choice(catalog: Catalog) -> None:
+    number = {**ADD, "name": "sub", "parameters": {**ADD["parameters"], "properties": {
+        "a": {"type": "integer", "minimum": 50, "maximum": 59}}}}  # fmt: skip
+    tools = [ADD, number]
+
+    async def story(live: Live) -> None:
+        for name, least in (("add", 0), ("sub", 50), ("add", 0)):
+            choice = {"type": "function", "name": name}
+            made = await ask(
+                live, tools=tools, tool_choice=choice, parallel_tool_calls=False, **WILD
+            )
+            (call,) = made["output"]
+            assert call["name"] == name
+            assert least <= json.loads(call["arguments"])["a"] <= least + 9
+        other = {**number, "name": "add"}
+        made = await ask(live, tools=[other], tool_choice="required", **WILD)
+        assert json.loads(made["output"][0]["arguments"])["a"] >= 50
+
+    with_live(catalog, story)

@@ -135,6 +135,16 @@ class Grammars:
         key = self._key("written", text)
         return self._made(key, lambda: self._compiled(key, written.grammar))
 
+    def remembered(self, identity: str, make: Callable[[], Source | None]) -> Source | None:
+        """A source of several grammars, like that of an agent's tools, which come with every turn:
+        what `make` gives, kept as long as others by `identity`, all that decides it.
+        """
+        key = self._key("remembered", identity)
+        source = self._known(key)
+        if source is None and (source := make()) is not None:
+            self._keep(key, source, BYTES_OF_MATCHER)
+        return source
+
     def _key(self, *parts: Any) -> str:
         try:
             text = json.dumps([self.vocabulary.key, FORMAT, *parts])
@@ -143,14 +153,19 @@ class Grammars:
         return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
     def _made(self, key: str, make: Callable[[], tuple[Source, int]]) -> Source:
-        with self._lock:
-            known = self._kept.get(key)
-            if known is not None:
-                self._kept.move_to_end(key)
-                return known[0]
+        known = self._known(key)
+        if known is not None:
+            return known
         compiled, cost = make()
         self._keep(key, compiled, cost)
         return compiled
+
+    def _known(self, key: str) -> Source | None:
+        with self._lock:
+            if key not in self._kept:
+                return None
+            self._kept.move_to_end(key)
+            return self._kept[key][0]
 
     def _keep(self, key: str, compiled: Source, cost: int) -> None:
         with self._lock:

@@ -20,6 +20,15 @@ def test_the_same_request_is_compiled_once():
     assert grammars.schema(WORDS, strict=True) is not grammars.schema(WORDS, strict=False)
 
 
+def test_a_source_put_together_is_made_once_and_nothing_is_not_remembered():
+    grammars = Grammars(TINY)
+    source = grammars.regex("a")
+    assert grammars.remembered("nothing", lambda: None) is None
+    assert grammars.remembered("nothing", lambda: source) is source
+    assert grammars.remembered("nothing", lambda: None) is source
+    assert grammars.remembered("another", lambda: None) is None
+
+
 def test_memory_is_bounded_and_the_oldest_goes_first():
     grammars = Grammars(TINY, memory_bytes=500_000)
     first = grammars.schema({"const": 0}, strict=True)
