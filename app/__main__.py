@@ -25,15 +25,21 @@ EXIT_UNREAD = 141
 
 VERBS = {
     "serve": "start the server",
+    "ask": "ask once, and stream the answer",
+    "chat": "talk with a model",
     "models": "the models that are here, and those that can be pulled",
     "pull": "fetch a model, or import a folder",
     "rm": "delete a model's files",
     "ps": "what the server is doing",
     "logs": "the server's log",
     "stop": "end the server",
+    "doctor": "check what the server needs; each finding with its fix",
+    "bench": "measure how fast the server answers here",
+    "db": "the database: size, export, backup, vacuum",
     "keys": "API keys: make one, list them, take one back",
     "connect": "point an agent at the server, or print what an SDK needs",
     "disconnect": "take back what `connect` wrote",
+    "completion": "what a shell needs to complete verbs and flags",
 }
 """Each with its line in --help."""
 

@@ -5,7 +5,6 @@ Knows signals and uvicorn; does not know any path or event.
 
 import asyncio
 import contextlib
-import errno
 import logging
 import os
 import signal
@@ -18,7 +17,6 @@ import uvloop
 
 from mlx_responses import __version__
 from mlx_responses.archive import Archive
-from mlx_responses.errors import Failure
 from mlx_responses.limits import LiveLimits
 from mlx_responses.live import Live, mint
 from mlx_responses.seal import Seal, read_key
@@ -28,6 +26,7 @@ from . import access
 from .build import build_app
 from .catalog import open_catalog
 from .gate import Gate
+from .listener import bind, cannot_listen
 from .logs import logged
 from .runfile import Server as RunningServer
 from .runfile import announced
@@ -54,10 +53,6 @@ PING_SECONDS = 20.0
 PONG_SECONDS = 120.0
 """A client that has not answered a ping for so long is gone. Shorter would drop one that is busy
 with an event: its library reads no further until it asks for the next."""
-
-
-class CannotListen(Failure):
-    """The address is taken, or is not this machine's; the message says what to do."""
 
 
 def run(settings: Settings, say: Say) -> None:
@@ -167,7 +162,7 @@ class Server(uvicorn.Server):
         try:
             await super().startup(sockets)
         except OSError as error:  # another program took the port while the model was loading
-            raise _cannot_listen(self._settings, error) from error
+            raise cannot_listen(self._settings, error) from error
         self._listening()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -216,34 +211,6 @@ async def _unless_stopped(stop: asyncio.Event, opening: Awaitable[None]) -> bool
         return False
     working.result()
     return True
-
-
-def bind(settings: Settings) -> socket.socket:
-    """A bound socket that does not listen yet: a port in use is known before a model is loaded."""
-    host, port = settings.host, settings.port
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        listener = socket.socket(family, kind, protocol)
-    except OSError as error:
-        raise CannotListen(f"cannot listen on {host!r}: {error.strerror}.") from error
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind(address)
-    except OSError as error:
-        listener.close()
-        raise _cannot_listen(settings, error) from error
-    return listener
-
-
-def _cannot_listen(settings: Settings, error: OSError) -> CannotListen:
-    what = f"cannot listen on {settings.host} port {settings.port}: {error.strerror}. "
-    if error.errno == errno.EADDRINUSE:
-        fix = "Stop the program that has it, or choose another with --port (0 picks a free one)."
-    else:
-        fix = "Choose another with --host and --port."
-    return CannotListen(what + fix)
 
 
 def curl_line(url: str, model: str) -> str:

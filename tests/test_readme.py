@@ -1,8 +1,10 @@
 """README and docs/ tell the truth: commands and examples run, tables are those of the code."""
 
+import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -21,14 +23,21 @@ def test_the_tables_are_those_of_the_code(page):
 
 def test_there_are_examples_of_both_kinds():
     assert {language for language, _ in EXAMPLES} == {"sh", "python"}
-    assert all(ADDRESS in code for _, code in EXAMPLES)
+    assert all(ADDRESS in code or "mlx-responses " in code for _, code in EXAMPLES)
 
 
 @pytest.mark.parametrize(("language", "code"), EXAMPLES)
-def test_an_example_runs_and_prints_an_answer(language, code, pocket_server):
+def test_an_example_runs_and_prints_an_answer(language, code, pocket_server, tmp_path):
     interpreter = [sys.executable, "-c"] if language == "python" else ["bash", "-euc"]
     done = subprocess.run(
         [*interpreter, code.replace(ADDRESS, pocket_server)],
+        cwd=tmp_path,
+        env={
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "MLX_RESPONSES_URL": pocket_server,
+            "MLX_RESPONSES_DATA_DIR": str(tmp_path),
+        },
+        stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         timeout=60,

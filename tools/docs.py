@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import get_args
 
 from mlx_responses import errors
+from mlx_responses.app.__main__ import VERBS
 from mlx_responses.app.settings import setting_rows
 from mlx_responses.wire.events import Event
 from mlx_responses.wire.parameters import Parameter, chat_parameter_table, parameter_table
@@ -35,6 +36,11 @@ def settings() -> str:
         for row in setting_rows()
     )
     return table(["flag", "environment variable", "default", "meaning"], rows)
+
+
+def verbs() -> str:
+    """What the command line can do."""
+    return table(["verb", "what it does"], ((f"`{verb}`", told) for verb, told in VERBS.items()))
 
 
 def parameters(listed: Callable[[], list[Parameter]] = parameter_table) -> str:
@@ -83,6 +89,7 @@ def doc(kind: type) -> str:
 
 TABLES: dict[str, Callable[[], str]] = {
     "settings": settings,
+    "verbs": verbs,
     "parameters": parameters,
     "chat": partial(parameters, chat_parameter_table),
     "events": events,

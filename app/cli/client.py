@@ -4,7 +4,9 @@ Knows URLs, keys and frames; does not know what an answer means.
 """
 
 import argparse
+import ssl
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Self
 
 import httpx
@@ -43,20 +45,36 @@ class Client:
     """A server's JSON, over one connection kept open. Every method may raise `NoServer`, `Refused`.
 
     default_model  what it loaded at start, where that is known
+    certificate    the server's own, where that is known: then no other is taken
     """
 
-    def __init__(self, url: str, key: str | None, default_model: str | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        key: str | None,
+        default_model: str | None = None,
+        certificate: Path | None = None,
+    ) -> None:
         self.url = url
-        self.default_model = default_model
+        self._default_model = default_model
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         # No proxy that the environment names: the server is here, or was named by address.
-        self._http = httpx.Client(base_url=url, headers=headers, trust_env=False)
+        self._http = httpx.Client(
+            base_url=url, headers=headers, trust_env=False, verify=_trusting(certificate)
+        )
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exception: object) -> None:
         self._http.close()
+
+    @property
+    def model(self) -> str:
+        """The model to ask where nobody named one: the default, or else the first that is there."""
+        if self._default_model is None:
+            self._default_model = str(self.get("/v1/models")["data"][0]["id"])
+        return self._default_model
 
     def get(self, path: str, **params: str | int) -> Json:
         """The JSON at a path."""
@@ -118,6 +136,11 @@ class Client:
         )
 
 
+def is_named(arguments: argparse.Namespace) -> bool:
+    """Whether a flag or a variable says which server is meant."""
+    return bool(arguments.url or environment().get(f"{ENVIRONMENT_PREFIX}URL"))
+
+
 def running(arguments: argparse.Namespace) -> Server | None:
     """The server of the data folder that the flags choose."""
     return find_server(read_settings(vars(arguments)).data_folder)
@@ -139,4 +162,16 @@ def connect(arguments: argparse.Namespace) -> Client:
             f"No server runs with the data in {folder}. Start one: mlx-responses serve. Or name "
             "one with --url."
         )
-    return Client(server.url, key, server.model)
+    return Client(server.url, key, server.model, read_settings(vars(arguments)).tls_cert)
+
+
+def _trusting(certificate: Path | None) -> ssl.SSLContext | bool:
+    """The usual authorities; or the one certificate, by whatever name its server is called."""
+    if certificate is None:
+        return True
+    try:
+        context = ssl.create_default_context(cafile=certificate)
+    except OSError as error:
+        raise Failure(f"tls_cert: {certificate} cannot be read: {error}.") from error
+    context.check_hostname = False
+    return context

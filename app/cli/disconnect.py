@@ -12,7 +12,7 @@ DESCRIPTION = "Take back what `connect` wrote for an agent; files it replaced ar
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The agent."""
-    parser.add_argument("name", choices=AGENTS, metavar="NAME", help=", ".join(AGENTS))
+    parser.add_argument("name", choices=[*AGENTS], metavar="NAME", help=", ".join(AGENTS))
     parser.add_argument("--force", action="store_true", help="also files changed since then")
 
 

@@ -21,6 +21,7 @@ from ..catalog import OWN_CATALOG, open_catalog
 from ..hub import SPARE_BYTES, CannotPull, Hub, Progress
 from ..settings import Settings, add_config, read_settings
 from ..shelf import look
+from . import checks
 from .answers import size
 from .terminal import Terminal
 
@@ -56,6 +57,10 @@ def run(arguments: argparse.Namespace, terminal: Terminal, hub: Hub | None = Non
     if spec.folder is not None:
         terminal.say(f"{spec.name} is here already, in {spec.folder}.")
         return 0
+    if catalog.knows(spec.name):
+        fits = checks.memory(msgspec.structs.replace(settings, model=spec.name))
+        if fits.state != "good":
+            terminal.say(f"{fits.told}. {fits.fix}")
     hub = hub or Hub()
     for repository in [spec.path, *([spec.draft] if spec.draft else [])]:
         with _shown(repository, terminal) as progress:

@@ -6,6 +6,9 @@ import sys
 class Terminal:
     """Both streams. An answer can be piped; a remark is for whoever looks on."""
 
+    def __init__(self) -> None:
+        self._mid_line = False  # whether `write` left the cursor inside a line
+
     @property
     def rich(self) -> bool:
         """Whether a person reads the answers, and not a pipe or a file."""
@@ -17,8 +20,15 @@ class Terminal:
 
     def write(self, text: str) -> None:
         """A piece of an answer, as it is made. A model's text must not steer the terminal."""
-        sys.stdout.write(visible(text) if self.rich else text)
-        sys.stdout.flush()
+        if text:
+            sys.stdout.write(visible(text) if self.rich else text)
+            sys.stdout.flush()
+            self._mid_line = not text.endswith("\n")
+
+    def end_line(self) -> None:
+        """What is written next begins a line."""
+        if self._mid_line:
+            self.write("\n")
 
     def dim(self, text: str) -> None:
         """A piece that is less than the answer, like a thought: for people, and to them alone."""
@@ -34,6 +44,16 @@ class Terminal:
         """Yes or no; no where nobody can answer."""
         self.say(f"{question} [y/N]")
         return sys.stdin.isatty() and sys.stdin.readline().strip().lower() in ("y", "yes")
+
+    def line(self, prompt: str) -> str | None:
+        """The next line that somebody types or pipes in; None at the end."""
+        if not (sys.stdin.isatty() and self.rich):
+            line = sys.stdin.readline()
+            return line.rstrip("\n") if line else None
+        try:
+            return input(prompt)
+        except EOFError:
+            return None
 
     def read(self) -> str:
         """What was piped in; nothing where a person sits at the keyboard."""

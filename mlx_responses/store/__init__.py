@@ -2,6 +2,7 @@
 touches SQLite; never knows what is in flight.
 """
 
+from mlx_responses.store.onlooker import Onlooker, vacuum
 from mlx_responses.store.records import (
     MAX_ANCESTORS,
     MAX_PAGE,
@@ -30,6 +31,7 @@ __all__ = [
     "Item",
     "ItemPage",
     "Node",
+    "Onlooker",
     "PageQuery",
     "ResponsePage",
     "ResponseQuery",
@@ -38,4 +40,5 @@ __all__ = [
     "StoredEvent",
     "StoredTurn",
     "Tree",
+    "vacuum",
 ]

@@ -61,13 +61,8 @@ def chain(db: Database, response_id: str) -> Chain:
     status, depth = row
     if depth >= MAX_ANCESTORS:
         raise too_long(response_id)
-    rows = db.execute(
-        f"{CONTEXT} SELECT items.id, type, json FROM context CROSS JOIN items USING (number)"
-        f" {OLDEST_FIRST}",
-        [response_id],
-    )
     return Chain(
-        items=_items(rows),
+        items=transcript(db, response_id),
         token_ids=unpack_ids(tokens.whole(db, response_id)),
         tip=response_id,
         status=status,
@@ -83,6 +78,16 @@ def token_ids(db: Database, response_id: str) -> tuple[list[int], int]:
         [response_id],
     ).fetchone()
     return unpack_ids(tokens.whole(db, response_id)), row[0] if row is not None else 0
+
+
+def transcript(db: Database, response_id: str) -> list[Item]:
+    """The items of a response and of all before it, oldest first."""
+    rows = db.execute(
+        f"{CONTEXT} SELECT items.id, type, json FROM context CROSS JOIN items USING (number)"
+        f" {OLDEST_FIRST}",
+        [response_id],
+    )
+    return _items(rows)
 
 
 def conversation_chain(db: Database, conversation_id: str) -> Chain:

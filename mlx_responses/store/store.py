@@ -4,10 +4,9 @@ Never knows what is in flight; reads no clock, mints no id. Writes answer with a
 once the commit is; reads and upkeep block, so an event loop calls them in a thread.
 """
 
-import sqlite3
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Self
@@ -26,6 +25,7 @@ from mlx_responses.store import (
 )
 from mlx_responses.store.checkpoint import Checkpointer
 from mlx_responses.store.migrations import migrate
+from mlx_responses.store.onlooker import copy
 from mlx_responses.store.readers import Readers
 from mlx_responses.store.records import (
     Chain,
@@ -294,10 +294,4 @@ class Store:
 
         Raises `StoreFailed` if `path` exists.
         """
-        path = path.absolute()
-        with database.translated(path), ExitStack() as undo:
-            database.create_file(path, new=True)
-            undo.callback(path.unlink)
-            with closing(sqlite3.connect(path)) as target, self._readers.snapshot() as db:
-                db.conn.backup(target)
-            undo.pop_all()
+        copy(self._readers, path)
