@@ -42,6 +42,12 @@ class Unauthorized(Failure):
     status = 401
 
 
+class NotReady(Failure):
+    """Turns cannot be run or kept now; whoever balances load asks elsewhere."""
+
+    status = 503
+
+
 class UpgradeRefused(Failure):
     """A WebSocket is not served here; 426 tells clients to use HTTP at once, without retries."""
 

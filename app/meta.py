@@ -1,4 +1,4 @@
-"""What the server is: GET /v1/models, /v1/models/{id}, /health. Starts nothing."""
+"""What the server is: GET /v1/models, /v1/models/{id}, /health, /ready. Starts nothing."""
 
 import asyncio
 from typing import Literal
@@ -8,15 +8,19 @@ from litestar import MediaType, Response, get
 from litestar.handlers import HTTPRouteHandler
 
 from mlx_responses.catalog import Catalog, ModelSpec
+from mlx_responses.errors import StoreFailed
 from mlx_responses.live import Live, LiveStatus
 from mlx_responses.wire import codec
 from mlx_responses.wire.response import Model
 
 from . import codex
+from .failures import NotReady
 from .hub import Hub
 from .shelf import find
 
 OWNER = "local"
+READY_SECONDS = 2.0
+"""For the store to take and give back the right to write: a busy disk takes a tenth of it."""
 
 
 class Health(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,6 +28,13 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
 
     status: Literal["ok"] = "ok"
     live: LiveStatus
+
+
+class Ready(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer of GET /ready: turns can be run and kept. `models`: what is in memory."""
+
+    status: Literal["ready"] = "ready"
+    models: tuple[msgspec.Struct, ...]
 
 
 class Models(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,7 +73,19 @@ def routes(live: Live) -> list[HTTPRouteHandler]:
     async def health() -> Response[bytes]:
         return _json(Health(live=live.status()))
 
-    return [models, model, health]
+    @get("/ready")
+    async def ready() -> Response[bytes]:
+        """A server listens only when its model is loaded; what may fail later is the store."""
+        try:
+            probed = asyncio.wrap_future(live.archive.store.probe())
+            await asyncio.wait_for(probed, READY_SECONDS)
+        except TimeoutError:
+            raise NotReady("The store does not answer in time.", code="store_failed") from None
+        except StoreFailed as failure:
+            raise NotReady(failure.message, code=failure.code) from failure
+        return _json(Ready(models=live.status().engine.models))
+
+    return [models, model, health, ready]
 
 
 def _here(catalog: Catalog) -> list[ModelSpec]:

@@ -134,6 +134,10 @@ class Store:
         with self._readers.snapshot() as db:
             return listing.response(db, response_id)
 
+    def probe(self) -> Future[None]:
+        """Done once the right to write was had and given back. Raises as `save` does."""
+        return self._writer.submit(lambda _: None)
+
     def belongs(self, table: str, name: str, owner: str | None) -> bool:
         """Whether `responses`, `conversations` or `items` have this id, and it is the owner's."""
         with self._readers.snapshot() as db:
