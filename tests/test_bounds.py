@@ -345,3 +345,22 @@ def test_turns_of_one_agent_are_each_held_to_their_own_choice(catalog: Catalog) 
         assert json.loads(made["output"][0]["arguments"])["a"] >= 50
 
     with_live(catalog, story)
+
+
+def test_a_document_that_is_cut_is_incomplete_and_its_beginning_is_kept(catalog: Catalog) -> None:
+    async def story(live: Live) -> None:
+        made = await ask(live, text=schema_format(PERSON), **{**WILD, "max_output_tokens": 4})
+        assert made["status"] == "incomplete"
+        assert made["incomplete_details"] == {"reason": "max_output_tokens"}
+        assert made["output"][0]["status"] == "incomplete"
+        assert made["output_text"].startswith('{"n')
+
+    with_live(catalog, story)
+
+
+def test_the_empty_text_ends_at_once_where_it_is_the_only_one(catalog: Catalog) -> None:
+    async def story(live: Live) -> None:
+        made = await ask(live, grammar={"type": "regex", "value": ""}, **WILD)
+        assert (made["status"], made["output_text"]) == ("completed", "")
+
+    with_live(catalog, story)

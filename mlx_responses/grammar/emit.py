@@ -60,6 +60,7 @@ MAX_RULES = 20_000
 MAX_DEPTH = 600
 """Levels of rules on a way through them: see `members.py`."""
 MAX_PREFIX = 300
+UNIQUE = f"it is kept only where items are one of at most {MAX_SHUFFLED} values"
 
 ANY_OF: dict[type[Shape], Shape] = {type(shape): shape for shape in ANY}
 
@@ -172,7 +173,7 @@ class Emitter:
             distinct = None if heads else self._distinct(rest)
             if distinct is not None and not shape.contains:
                 return self._arranged(distinct, shape.low, high)
-            self._relax("uniqueItems", want, f"only up to {MAX_SHUFFLED} values are kept apart")
+            self._relax("uniqueItems", want, UNIQUE)
         if shape.contains:
             try:
                 hits = Hits(

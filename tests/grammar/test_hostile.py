@@ -82,6 +82,9 @@ REFUSED = {
 TAKEN = {
     "enum of 10,000": {"enum": [f"value {n}" for n in range(10_000)]},
     "anyOf of 2,000": {"anyOf": [{"const": n} for n in range(2_000)]},
+    "oneOf of 60": {"oneOf": [
+        {"type": "object", "properties": {"kind": {"const": n}}, "required": ["kind"]}
+        for n in range(60)]},
     "2^30 ways": doubling(30),
     "maxLength 1e9": {"type": "string", "maxLength": 10**9},
     "minLength 900,000": {"type": "string", "minLength": 900_000},
