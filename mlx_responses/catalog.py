@@ -61,6 +61,8 @@ class ModelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     size_gb         of its files, in units of 10^9 bytes; None: nobody said
     quantisation    how the weights are packed, in words
     memory_gb       of the smallest Mac that runs it with room for a context; 0: any
+    kv_bits         keys and values are kept in so many bits each, for long contexts; None: in all
+    kv_group_size   how many of them share a scale, where they are packed
     pinned          once in memory it stays there, however long it is idle and whoever needs room
     """
 
@@ -76,6 +78,8 @@ class ModelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     size_gb: Annotated[float, Meta(gt=0)] | None = None
     quantisation: str = ""
     memory_gb: Annotated[int, Meta(ge=0)] = 0
+    kv_bits: Literal[4, 8] | None = None
+    kv_group_size: Literal[32, 64, 128] = 64
     sampling: SamplingDefaults = SamplingDefaults()
     description: str = ""
     created: int = 0

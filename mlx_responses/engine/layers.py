@@ -9,16 +9,21 @@ from typing import Any
 import mlx.core as mx
 from mlx_lm.models.cache import ArraysCache, CacheList, KVCache
 
+from mlx_responses.engine.packed import PackedKVCache, Packing
 from mlx_responses.engine.trie import Plain
 
 Shape = list[Any]
-"""A cache's build, a layer each: True is plain, False is not, a list is a `CacheList`."""
+"""A cache's build, a layer each: True is plain, a `Packing` too but packed so, False is not plain,
+a list is a `CacheList`."""
+PLAIN = (KVCache, PackedKVCache)
 
 
 def shape_of(cache: Sequence[Any]) -> Shape:
     """How a model's cache is built."""
     return [
-        shape_of(layer.caches) if isinstance(layer, CacheList) else type(layer) is KVCache
+        shape_of(layer.caches)
+        if isinstance(layer, CacheList)
+        else getattr(layer, "packing", type(layer) is KVCache)
         for layer in cache
     ]
 
@@ -28,7 +33,7 @@ def can_shorten(shape: Shape) -> bool:
 
     Rotating and recurrent ones cannot: of those only snapshots at known places are of use again.
     """
-    return all(can_shorten(layer) if isinstance(layer, list) else layer for layer in shape)
+    return all(can_shorten(layer) if isinstance(layer, list) else bool(layer) for layer in shape)
 
 
 def _leaves(cache: Sequence[Any]) -> Iterator[Any]:
@@ -42,8 +47,8 @@ def _leaves(cache: Sequence[Any]) -> Iterator[Any]:
 def take_apart(cache: Sequence[Any]) -> tuple[list[Any], list[Any]]:
     """The plain layers of a cache, and the others."""
     leaves = list(_leaves(cache))
-    plain = [leaf for leaf in leaves if type(leaf) is KVCache]
-    return plain, [leaf for leaf in leaves if type(leaf) is not KVCache]
+    plain = [leaf for leaf in leaves if type(leaf) in PLAIN]
+    return plain, [leaf for leaf in leaves if type(leaf) not in PLAIN]
 
 
 def put_together(shape: Shape, plain: Sequence[Any], others: Sequence[Any]) -> list[Any]:
@@ -52,12 +57,15 @@ def put_together(shape: Shape, plain: Sequence[Any], others: Sequence[Any]) -> l
 
 
 def _build(shape: Shape, plain: Iterator[Any], others: Iterator[Any]) -> list[Any]:
-    return [
-        CacheList(*_build(layer, plain, others))
-        if isinstance(layer, list)
-        else next(plain if layer else others)
-        for layer in shape
-    ]
+    built: list[Any] = []
+    for layer in shape:
+        if isinstance(layer, list):
+            built.append(CacheList(*_build(layer, plain, others)))
+        elif isinstance(layer, Packing):
+            built.append(layer.of(next(plain)))
+        else:
+            built.append(next(plain if layer else others))
+    return built
 
 
 def used_bytes(plain: Sequence[Any]) -> int:

@@ -25,6 +25,7 @@ from mlx_responses.catalog import MODEL_FILES, ModelSpec
 from mlx_responses.engine.attempt import Fault, attempt
 from mlx_responses.engine.hub import HubTokenizer
 from mlx_responses.engine.memory import Footprint, measure
+from mlx_responses.engine.packed import Packing, pack_caches
 from mlx_responses.errors import Failure, LoadFailed
 from mlx_responses.text import Tokenizer
 
@@ -130,6 +131,7 @@ def assemble(files: Files) -> Assembly:
     Raises `LoadFailed` where the draft cannot guess for the model.
     """
     network, arrays = _unread(files.folder)
+    _pack(network, files.spec)
     draft = None
     if files.draft is not None:
         draft, more = _unread(files.draft.folder)
@@ -142,10 +144,31 @@ def assemble(files: Files) -> Assembly:
         mx.eval(piece)
         done += sum(array.nbytes for array in piece)
         yield Reading(loaded, done)
-    footprint = measure(network, loaded.weights_bytes)
+    footprint = _measured(network, loaded)
     if draft is not None:  # every row may come to be alone, and then keeps a cache of the draft
         footprint = footprint.with_rows_of(measure(draft, 0))
-    return Model(network, loaded, footprint, draft, _identity(files.folder, files.config))
+    return Model(network, loaded, footprint, draft, _identity(files))
+
+
+def _pack(network: Module, spec: ModelSpec) -> None:
+    if spec.kv_bits is not None:
+        pack_caches(network, Packing(spec.kv_bits, spec.kv_group_size), spec.name)
+
+
+def _measured(network: Module, loaded: Loaded) -> Footprint:
+    """What its rows take. Raises `LoadFailed` if it cannot run with the packed caches it should."""
+    spec = loaded.spec
+    if spec.kv_bits is None:
+        return measure(network, loaded.weights_bytes)
+    work = partial(measure, network, loaded.weights_bytes)
+    measured = attempt(work, f"measuring {spec.name}", level=logging.DEBUG)
+    if isinstance(measured, Fault):
+        raise LoadFailed(
+            f"The model {spec.name!r} cannot have kv_bits = {spec.kv_bits} with kv_group_size = "
+            f"{spec.kv_group_size}: {measured.reason}. Try a smaller group, or remove both from "
+            "models.toml."
+        ) from measured.error
+    return measured
 
 
 def _unread(folder: Path) -> tuple[Module, list[mx.array]]:
@@ -231,14 +254,17 @@ def _pieces(arrays: Sequence[mx.array]) -> Iterator[list[mx.array]]:
     yield piece
 
 
-def _identity(folder: Path, config: dict[str, Any]) -> dict[str, str]:
+def _identity(files: Files) -> dict[str, str]:
     """The weights by their files' names, sizes and times: reading them all would take too long."""
-    files = [folder / "config.json", *sorted(folder.glob("*.safetensors"))]
-    facts = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+    folder, spec = files.folder, files.spec
+    parts = [folder / "config.json", *sorted(folder.glob("*.safetensors"))]
+    facts = [(part.name, part.stat().st_size, part.stat().st_mtime_ns) for part in parts]
+    packed = {"kv": f"{spec.kv_bits} bits by {spec.kv_group_size}"} if spec.kv_bits else {}
     return {
+        **packed,
         "model": str(folder.resolve()),
         "weights": hashlib.sha256(json.dumps(facts).encode()).hexdigest(),
-        "quantisation": json.dumps(config.get("quantization"), sort_keys=True),
+        "quantisation": json.dumps(files.config.get("quantization"), sort_keys=True),
         "computed": "own type" if has_gpu() else "float32",
     }
 
