@@ -21,6 +21,26 @@ from mlx_responses.engine.speculation import Speculator
 class Prefill(PromptProcessingBatch):  # type: ignore[misc]  # mlx-lm is untyped
     """mlx-lm's prompt batch, handing over to `Decoding`."""
 
+    def prompt(self, tokens: list[list[int]]) -> None:
+        """Read a chunk of each row's prompt, the shorter ones padded on the right.
+
+        mlx-lm's own gives all buffers back to the system after each chunk. Ours are bounded anyway
+        (`Memory.buffers_bytes`), and the next chunk wants the same ones: pages need not be new.
+        """
+        if not tokens:
+            return
+        lengths = [len(chunk) for chunk in tokens]
+        padding = [max(lengths) - length for length in lengths]
+        for known, chunk in zip(self.tokens, tokens, strict=True):
+            known += chunk
+        padded = [chunk + [0] * more for chunk, more in zip(tokens, padding, strict=True)]
+        for layer in self.prompt_cache if any(padding) else ():
+            layer.prepare(lengths=lengths, right_padding=padding)
+        self.model(mx.array(padded), cache=self.prompt_cache)
+        for layer in self.prompt_cache if any(padding) else ():
+            layer.finalize()
+        mx.eval([layer.state for layer in self.prompt_cache])
+
     def generate(self, tokens: list[list[int]]) -> Decoding:
         """Read all but the last token of each, and start decoding with that one."""
         if any(len(rest) > 1 for rest in tokens):

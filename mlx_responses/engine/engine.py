@@ -187,7 +187,6 @@ class Engine:
 
     def _serve(self) -> None:
         buffers = mx.set_cache_limit(self._memory.buffers_bytes)
-        mx.set_cache_limit(min(buffers, self._memory.buffers_bytes))  # 32 MiB on the CPU
         wired = mx.set_wired_limit(self._wired_bytes()) if self._limits.wired_bytes else None
         while not self._inbox.closed:
             stepped = attempt(self.step, "stepping the engine")
