@@ -23,6 +23,9 @@ EXIT_INTERRUPTED = 130
 EXIT_UNREAD = 141
 """128 and the number of SIGPIPE."""
 
+FLAG_WIDTH = 30
+"""Columns of --help."""
+
 VERBS = {
     "serve": "start the server",
     "ask": "ask once, and stream the answer",
@@ -51,7 +54,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     # A verb brings in what it needs, MLX and the web server among it; --help must not wait.
     module = importlib.import_module(f".cli.{verb}", __package__)
     parser = argparse.ArgumentParser(
-        prog=f"mlx-responses {verb}", description=module.DESCRIPTION, allow_abbrev=False
+        prog=f"mlx-responses {verb}",
+        description=module.DESCRIPTION,
+        formatter_class=_Help,
+        allow_abbrev=False,
     )
     module.add_arguments(parser)
     terminal = Terminal()
@@ -69,15 +75,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     return code
 
 
+class _Help(argparse.HelpFormatter):
+    """With room for the longest verbs and flags beside what they do."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=FLAG_WIDTH)
+
+
 def _chosen(given: list[str]) -> str:
     """The verb; help and version are answered here."""
     parser = argparse.ArgumentParser(
         prog="mlx-responses",
         description="A local server for the OpenAI Responses API on MLX.",
         epilog="mlx-responses VERB --help tells more of one.",
+        formatter_class=_Help,
     )
     parser.add_argument("--version", action="version", version=f"mlx-responses {__version__}")
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB", title="verbs")
     for name, told in VERBS.items():
         verbs.add_parser(name, help=told, add_help=False)
     verb: str = parser.parse_known_args(given)[0].verb

@@ -58,8 +58,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     models: Annotated[
         Path | None,
         Meta(
-            description="models.toml to use, in place of the one in the user's config directory "
-            "or else the packaged one"
+            description="models.toml to use alone, in place of the packaged one and the user's own"
         ),
     ] = None
     data_dir: Annotated[
@@ -154,7 +153,13 @@ GROUPS = {
     "who may use it": ("allowed_hosts", "allowed_origins", "loopback_key"),
     "models": ("model", "models", "memory_bytes", "wired_bytes", "idle_unload_seconds"),
     "what is kept": ("data_dir", "retention_days", "store_bytes", "kv_bytes"),
-    "requests": ("unknown_fields", "max_body_bytes", "max_turns", "heartbeat_seconds"),
+    "requests": (
+        "unknown_fields",
+        "max_body_bytes",
+        "max_turns",
+        "heartbeat_seconds",
+        "stall_seconds",
+    ),
     "the process": ("drain_seconds", "log_level", "log_file"),
 }
 """The fields as --help shows them; one that is named nowhere comes under `MORE`."""
@@ -195,7 +200,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     made = {title: parser.add_argument_group(title) for title in [*GROUPS, MORE]}
     for field in msgspec.structs.fields(Settings):
         description, _ = _meta(field)
-        default = "" if field.default is None else f"; default {field.default}"
+        default = "" if field.default in (None, "") else f"; default {field.default}"
         made[groups.get(field.name, MORE)].add_argument(
             _flag(field.name),
             dest=field.name,

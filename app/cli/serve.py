@@ -14,6 +14,7 @@ DESCRIPTION = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """A flag for every setting."""
+    parser.usage = f"{parser.prog} [--FLAG VALUE ...]"
     add_flags(parser)
 
 

@@ -5,6 +5,7 @@ import logging
 import logging.handlers
 import threading
 
+import httpx
 import msgspec
 import pytest
 
@@ -48,6 +49,20 @@ def test_ps_logs_and_stop_find_the_server_by_its_data(tmp_path, capfd):
         assert process.wait(10) == 0
     assert main(["logs", "-n", "1", *here]) == 0
     assert capfd.readouterr().out.count("\n") == 1
+
+
+def test_ps_shows_turns_in_flight_and_how_fast_they_go(pocket_server, capsys):
+    endless = {"model": "pocket", "input": "Hi", "background": True, "logit_bias": {"65": 100}}
+    with httpx.Client(base_url=pocket_server, timeout=60) as server:
+        turn = server.post("/v1/responses", json=endless).json()["id"]
+        assert main(["ps", "--json", "--url", pocket_server]) == 0
+        facts = msgspec.json.decode(capsys.readouterr().out)
+        assert main(["ps", "--url", pocket_server]) == 0
+        table = capsys.readouterr().out
+        server.post(f"/v1/responses/{turn}/cancel")
+    assert turn in [one["id"] for one in facts["in_flight"]]
+    assert facts["tokens_per_second"] > 0
+    assert f"{turn}\tpocket\tin_progress\t" in table
 
 
 def test_stopping_what_does_not_run_is_no_failure(tmp_path, capsys):
