@@ -3,8 +3,6 @@ PY := .venv/bin/python
 READY := .venv/.ready
 POCKET := .venv/.ready-pocket
 ARGS :=
-# All but `schemas`, which wants a folder of them: python -m bench.schemas FOLDER
-BENCHES = $(filter-out schemas,$(patsubst bench/%.py,%,$(shell grep -l '^if __name__' bench/*.py)))
 
 .PHONY: setup run test slow clients check fmt bench traces docs pocket
 
@@ -27,7 +25,7 @@ check: $(READY)
 
 fmt: $(READY) ; @.venv/bin/ruff check --quiet --fix --exit-zero . && .venv/bin/ruff format --quiet .
 
-bench: $(READY) ; @for name in $(BENCHES); do $(PY) -m "bench.$$name" $(ARGS) || exit 1; done
+bench: $(READY) ; @$(PY) -m bench.all $(ARGS)
 
 traces: $(READY) ; @$(PY) -m tools.traces
 

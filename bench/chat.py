@@ -1,5 +1,6 @@
 """mlx-lm's own server as a peer, and a chat client that times the first words of either server."""
 
+import asyncio
 import contextlib
 import http.client
 import json
@@ -12,6 +13,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
+
+from bench.served import Stream
 
 START_SECONDS = 120
 PEER = "from mlx_responses.engine import blas; from mlx_lm.server import main; main()"
@@ -56,17 +59,38 @@ def _answers(port: int, process: subprocess.Popen[bytes]) -> bool:
     return False
 
 
-def say(port: int, model: str, messages: Sequence[Message], *, tokens: int) -> Said:
-    """One streamed greedy answer from `POST /v1/chat/completions`."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=600)
-    body = {
+async def spoken(port: int, model: str, question: str, tokens: int) -> Stream:
+    """One streamed greedy answer of `tokens` tokens: when its first and its last piece came."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=2**22)
+    messages = [{"role": "user", "content": question}]
+    data = json.dumps(_body(model, messages, tokens)).encode()
+    writer.write(
+        b"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n"
+        b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (len(data), data)
+    )
+    sent, first, last = time.perf_counter(), 0.0, 0.0
+    async for line in reader:
+        if line.startswith(b"data: {"):
+            last = time.perf_counter()
+            first = first or last
+    writer.close()
+    return Stream(sent, first, last, tokens)
+
+
+def _body(model: str, messages: Sequence[Message], tokens: int) -> dict[str, object]:
+    return {
         "model": model,
         "messages": messages,
         "max_tokens": tokens,
         "temperature": 0,
         "stream": True,
     }
-    data = json.dumps(body)
+
+
+def say(port: int, model: str, messages: Sequence[Message], *, tokens: int) -> Said:
+    """One streamed greedy answer from `POST /v1/chat/completions`."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=600)
+    data = json.dumps(_body(model, messages, tokens))
     sent, first, text = time.perf_counter(), 0.0, ""
     connection.request("POST", "/v1/chat/completions", data, {"Content-Type": "application/json"})
     with contextlib.closing(connection):

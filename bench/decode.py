@@ -1,7 +1,8 @@
-"""How much of in-process mlx-lm's decode speed is left behind HTTP and SSE?
+"""How much of in-process mlx-lm's decode speed is left behind HTTP and SSE, and behind its server?
 
-One stream against `stream_generate`, eight against a bare BatchGenerator: same model, same prompt
-ids, greedy, same length, in turn within one run. At a ratio of 1.0 the server costs nothing.
+1 to 16 streams: greedy answers of this server, sampled ones, greedy ones of `mlx_lm.server`, and a
+bare BatchGenerator in this process; same model, same prompt, same length, same BLAS, in turn within
+one run. At a ratio of 1.0 the server costs nothing.
 
     python -m bench.decode [--rounds N] [--tokens N] [--hidden N]      --hidden 0: the pocket model
 """
@@ -11,21 +12,26 @@ import asyncio
 import statistics
 import tempfile
 import time
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+from bench.chat import peer, spoken
 from bench.machine import describe
-from bench.served import server, stream
+from bench.served import Stream, server, stream
 from mlx_responses.engine import blas  # before mlx: it puts a fast BLAS in front of mlx's own
 
 import mlx.core as mx  # isort: skip
-from mlx_lm.generate import BatchGenerator, stream_generate  # isort: skip
+from mlx_lm.generate import BatchGenerator  # isort: skip
 from mlx_lm.utils import load  # isort: skip
 
 from bench.random_model import POCKET, make_model  # isort: skip
 
 QUESTION = "Count from 1 to 100."
-"""Pocket's answer is longer than any `--tokens` asked here, so neither side ends early."""
-STREAMS = 8
+"""Pocket's answer is longer than any `--tokens` asked here, so no side ends early."""
+STREAMS = (1, 4, 8, 16)
+SAMPLED = {"temperature": 0.8, "top_p": 0.95, "seed": 1}
+
+Ask = Callable[[], Awaitable[Stream]]
 
 
 class InProcess:
@@ -39,34 +45,23 @@ class InProcess:
             add_generation_prompt=True,
             enable_thinking=False,
         )
-        self.tokenizer.eos_token_ids = set()  # both sides run to the full length
 
-    def one(self, tokens: int) -> float:
-        """Decode tokens/s of one sequence, the first token not counted."""
-        begin = 0.0
-        for n, _ in enumerate(
-            stream_generate(self.model, self.tokenizer, self.prompt, max_tokens=tokens)
-        ):
-            if n == 0:
-                begin = time.perf_counter()
-        return (tokens - 1) / (time.perf_counter() - begin)
-
-    def many(self, tokens: int) -> float:
-        """Decode tokens/s of `STREAMS` sequences together."""
+    def speed(self, tokens: int, streams: int) -> float:
+        """Decode tokens/s of that many sequences together; first tokens are not counted."""
         batch = BatchGenerator(self.model, stream=mx.default_stream(mx.default_device()))
-        batch.insert([list(self.prompt)] * STREAMS, max_tokens=[tokens] * STREAMS)
+        batch.insert([list(self.prompt)] * streams, max_tokens=[tokens] * streams)
         begin, count = 0.0, 0
         while responses := batch.next_generated():
             begin = begin or time.perf_counter()
             count += len(responses)
-        speed = (count - STREAMS) / (time.perf_counter() - begin)
+        speed = (count - streams) / (time.perf_counter() - begin)
         batch.close()
         return speed
 
 
-async def served(port: int, body: dict[str, object], streams: int) -> float:
-    """Decode tokens/s of `streams` concurrent answers of the server, together."""
-    answers = await asyncio.gather(*(stream(port, body) for _ in range(streams)))
+async def together(ask: Ask, streams: int) -> float:
+    """Decode tokens/s of that many concurrent answers."""
+    answers = await asyncio.gather(*(ask() for _ in range(streams)))
     begin = min(answer.first for answer in answers)
     end = max(answer.last for answer in answers)
     return sum(answer.tokens - 1 for answer in answers) / (end - begin)
@@ -76,7 +71,7 @@ def main() -> None:
     """Print one line a figure: median of the rounds and its range."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--tokens", type=int, default=256)
+    parser.add_argument("--tokens", type=int, default=192)
     parser.add_argument("--hidden", type=int, default=0)
     flags = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
@@ -89,26 +84,42 @@ def main() -> None:
 
 
 def _report(inside: InProcess, folder: Path, rounds: int, tokens: int) -> None:
-    body = {
+    greedy = {
         "model": str(folder),
         "input": QUESTION,
         "temperature": 0,
         "max_output_tokens": tokens,
     }
-    with server("--model", str(folder)) as port:
-        pairs: dict[int, list[tuple[float, float]]] = {1: [], STREAMS: []}
-        for turn in range(rounds + 1):
-            for streams, baseline in ((1, inside.one), (STREAMS, inside.many)):
-                pair = (asyncio.run(served(port, body, streams)), baseline(tokens))
-                if turn:  # the first round warms both sides
-                    pairs[streams].append(pair)
-    for streams, measured in pairs.items():
-        ratios = sorted(ours / theirs for ours, theirs in measured)
-        ours, theirs = (statistics.median(side) for side in zip(*measured, strict=True))
-        print(
-            f"{streams} stream(s): served {ours:.0f} tok/s, in-process {theirs:.0f} tok/s, "
-            f"ratio {statistics.median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})"
-        )
+    sampled = {**greedy, **SAMPLED}
+    with server("--model", str(folder)) as ours, peer(folder) as theirs:
+        sides: dict[str, Ask] = {
+            "served": lambda: stream(ours, greedy),
+            "sampled": lambda: stream(ours, sampled),
+            "mlx_lm.server": lambda: spoken(theirs, str(folder), QUESTION, tokens),
+        }
+        for streams in STREAMS:
+            found: dict[str, list[float]] = {name: [] for name in (*sides, "in-process")}
+            for turn in range(rounds + 1):
+                speeds = {name: asyncio.run(together(ask, streams)) for name, ask in sides.items()}
+                speeds["in-process"] = inside.speed(tokens, streams)
+                for name, speed in speeds.items():
+                    if turn:  # the first round warms all sides
+                        found[name].append(speed)
+            _line(streams, found)
+
+
+def _line(streams: int, found: dict[str, list[float]]) -> None:
+    def ratio(one: str, other: str) -> str:
+        each = sorted(a / b for a, b in zip(found[one], found[other], strict=True))
+        return f"{statistics.median(each):.2f} ({each[0]:.2f} to {each[-1]:.2f})"
+
+    speeds = ", ".join(f"{name} {statistics.median(each):.0f}" for name, each in found.items())
+    print(
+        f"{streams} stream(s), tok/s: {speeds}; "
+        f"served / in-process {ratio('served', 'in-process')}, "
+        f"served / mlx_lm.server {ratio('served', 'mlx_lm.server')}, "
+        f"sampled / greedy {ratio('sampled', 'served')}"
+    )
 
 
 if __name__ == "__main__":
