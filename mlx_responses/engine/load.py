@@ -194,12 +194,12 @@ def _check_draft(files: Files, draft: Files, network: Module) -> None:
         raise LoadFailed(f"{draft.spec.path!r} cannot be the draft of {name!r}: {why}.")
 
 
-def read_model(spec: ModelSpec, loader: Loader = assemble) -> Model:
+def read_model(spec: ModelSpec) -> Model:
     """All of a model at once, where nobody waits for anything else. Raises `LoadFailed`."""
     files = open_files(spec)
 
     def read() -> Model:
-        assembly = loader(files)
+        assembly = assemble(files)
         while True:
             try:
                 next(assembly)

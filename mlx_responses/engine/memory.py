@@ -106,6 +106,8 @@ def _leaves(cache: Sequence[Any]) -> Iterator[Any]:
 def _per_token(layer: Any) -> int:
     """Bytes of a token in a layer; of a kind whose arrays are not known, by what it has read."""
     keys = getattr(layer, "keys", None)
+    if isinstance(keys, tuple | list):  # quantised: packed values, scales, biases
+        keys = keys[0]
     room = keys.shape[-2] if isinstance(keys, mx.array) else PROBE_TOKENS
     nbytes: int = layer.nbytes
     return -(-nbytes // room)

@@ -46,3 +46,10 @@ def test_closing_wakes_who_waits_and_refuses_what_is_late():
     assert taken == [[]]
     with pytest.raises(EngineFailed):
         inbox.put(Cancel("a"))
+
+
+def test_whoever_waits_goes_on_when_woken_or_when_the_time_is_over():
+    inbox = Inbox(1)
+    assert inbox.take(wait=True, seconds=0.001) == []
+    inbox.wake()
+    assert inbox.take(wait=True) == []

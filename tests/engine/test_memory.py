@@ -1,6 +1,7 @@
 """The budget: what models and rows take, measured on them; who waits, who is refused."""
 
 import mlx.core as mx
+import msgspec
 import pytest
 import tiny
 from mlx_lm.models.cache import make_prompt_cache
@@ -30,6 +31,13 @@ FOOTPRINTS = {
 def test_a_token_of_a_model_takes_what_its_caches_take(folder_of, kind):
     found = read_model(folder_of(kind)).footprint
     assert (found.kv_per_token, found.windows, found.kv_per_row) == FOOTPRINTS[kind]
+
+
+def test_quantised_caches_take_less(folder_of):
+    spec = folder_of(name="fat", num_key_value_heads=4, head_dim=64)
+    plain = read_model(spec).footprint.kv_per_token
+    packed = read_model(msgspec.structs.replace(spec, kv_bits=8)).footprint.kv_per_token
+    assert plain // 4 <= packed < plain // 2.5  # and scales
 
 
 @pytest.mark.parametrize("kind", tiny.CONFIGS)
