@@ -14,6 +14,9 @@ MAX_BYTES = 4 * 2**20
 """Of one file: some 40,000 lines, which an editor still opens at once."""
 OLD_FILES = 3
 
+SAID = "said"
+"""Marks a record, as `extra`, that whoever started the server was told already: for the file."""
+
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
@@ -21,7 +24,9 @@ FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 def logged(settings: Settings) -> Iterator[None]:
     """Send what the process logs to both. Raises `SettingsError` if the file cannot be written."""
     root, level = logging.getLogger(), settings.log_level.upper()
-    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr), _open_file(settings)]
+    stream = logging.StreamHandler(sys.stderr)
+    stream.addFilter(lambda record: not hasattr(record, SAID))
+    handlers: list[logging.Handler] = [stream, _open_file(settings)]
     logging.getLogger("uvicorn").setLevel(logging.ERROR)  # its greetings are not ours
     before = root.level
     root.setLevel(level)

@@ -27,7 +27,7 @@ from .build import build_app
 from .catalog import open_catalog
 from .gate import Gate
 from .listener import bind, cannot_listen
-from .logs import logged
+from .logs import SAID, logged
 from .runfile import Server as RunningServer
 from .runfile import announced
 from .settings import Settings
@@ -126,7 +126,7 @@ async def listen(
     url = access.url(settings, settings.host, listener)
 
     def listening() -> None:
-        log.info("listening on %s, model %s", url, settings.model)
+        log.info("listening on %s, model %s", url, settings.model, extra={SAID: True})
         say(f"listening on {url}")
         say(f"try: {curl_line(url, settings.model)}")
 

@@ -1,12 +1,18 @@
 """The server that many tests share: the whole thing, with a real engine and the pocket model."""
 
+import os
 from collections.abc import Iterator
 
 import pytest
 from hypothesis import settings
 
-from mlx_responses.catalog import PACKAGED_CATALOG
-from tests.serving import serving_model
+# Before the application is imported, which reads them: nobody's own settings and models.toml.
+os.environ["XDG_CONFIG_HOME"] = os.devnull
+for name in [name for name in os.environ if name.startswith("MLX_RESPONSES_")]:
+    del os.environ[name]
+
+from mlx_responses.catalog import PACKAGED_CATALOG  # noqa: E402
+from tests.serving import serving_model  # noqa: E402
 
 # A slow moment of a shared machine is no failure; pytest's timeout ends what hangs.
 settings.register_profile("patient", deadline=None)

@@ -6,7 +6,14 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from mlx_responses.app.settings import GROUPS, Settings, SettingsError, add_flags, read_settings
+from mlx_responses.app.settings import (
+    CONFIG_DIR,
+    GROUPS,
+    Settings,
+    SettingsError,
+    add_flags,
+    read_settings,
+)
 
 
 def test_a_flag_beats_an_environment_variable_beats_the_default():
@@ -100,3 +107,8 @@ def test_a_mistake_in_the_config_file_is_named_with_its_line(text, message, tmp_
 def test_a_config_file_that_was_named_must_be_there(tmp_path):
     with pytest.raises(SettingsError, match=r"none\.toml: cannot be read: No such file"):
         read_settings({"config": str(tmp_path / "none.toml")}, {})
+
+
+def test_the_tests_see_nobodys_own_settings():
+    assert not (CONFIG_DIR / "config.toml").exists()
+    assert str(CONFIG_DIR).startswith("/dev/null")
