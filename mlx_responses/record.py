@@ -14,10 +14,10 @@ from mlx_responses.plan import Plan
 from mlx_responses.running import Sent, encoded
 from mlx_responses.session import Session
 from mlx_responses.store import Store, StoredEvent, StoredTurn
-from mlx_responses.turn import Turn
+from mlx_responses.turn import Timings, Turn
 from mlx_responses.wire import codec
 from mlx_responses.wire.events import Event
-from mlx_responses.wire.response import Response
+from mlx_responses.wire.response import Response, Usage
 
 log = logging.getLogger(__name__)
 
@@ -88,7 +88,8 @@ class Recorder:
 
         Where that fails, `store` tells so in the snapshot and the last event.
         """
-        final = turn.snapshot
+        final, timings = turn.snapshot, turn.timings()
+        log.info("%s", told(final, planned.context.owner, timings))
         if not final.store:
             return final, events
         last = await events_log.closing(encoded(events)) if events_log is not None else []
@@ -99,7 +100,7 @@ class Recorder:
             generated=turn.generated_ids,
             events=last,
         )
-        kept = msgspec.structs.replace(kept, timings=codec.encode(turn.timings()))
+        kept = msgspec.structs.replace(kept, timings=codec.encode(timings))
         try:
             await self._archive.keep(kept)
         except Failure as failure:
@@ -107,6 +108,24 @@ class Recorder:
             final = msgspec.structs.replace(final, store=False)
             events = [_with_response(event, final) for event in events]
         return final, events
+
+
+def told(final: Response, owner: str | None, timings: Timings) -> str:
+    """A turn's line in the log: names, counts and times; never a word of what was said."""
+    usage = final.usage or Usage(0, 0, 0)
+    facts = {
+        "response": final.id,
+        "model": final.model,
+        "key": owner or "-",
+        "status": final.status,
+        "input": usage.input_tokens,
+        "cached": usage.input_tokens_details.cached_tokens,
+        "output": usage.output_tokens,
+        "reasoning": usage.output_tokens_details.reasoning_tokens,
+        "first_token_ms": timings.first_token_ms,
+        "total_ms": timings.total_ms,
+    }
+    return " ".join(f"{name}={value}" for name, value in facts.items())
 
 
 def _with_response(event: Event, response: Response) -> Event:

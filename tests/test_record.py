@@ -8,11 +8,12 @@ import pytest
 
 from mlx_responses.archive import Archive
 from mlx_responses.live import mint
-from mlx_responses.record import EventLog
+from mlx_responses.record import EventLog, told
 from mlx_responses.running import encoded
 from mlx_responses.store import Store, StoredTurn
+from mlx_responses.turn import Timings
 from mlx_responses.wire import codec
-from mlx_responses.wire.response import Response
+from mlx_responses.wire.response import Response, Usage
 from tests.worlds import SEAL
 from tools import traces
 
@@ -69,3 +70,14 @@ def test_events_that_an_earlier_process_kept_are_not_kept_twice(tmp_path: Path) 
 
     with closing(Store.open(tmp_path / "responses.db")) as store:
         asyncio.run(story(Archive(store, SEAL, mint)))
+
+
+def test_a_turns_line_in_the_log_has_its_facts_and_no_word_of_it():
+    usage = Usage(12, 5, 17)
+    final = Response(
+        id="resp_1", created_at=1, model="tiny", status="completed", usage=usage, output_text="hush"
+    )
+    line = told(final, "anna", Timings(first_token_ms=7, total_ms=30))
+    assert "response=resp_1 model=tiny key=anna status=completed input=12" in line
+    assert "first_token_ms=7 total_ms=30" in line
+    assert "hush" not in line
