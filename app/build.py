@@ -4,7 +4,17 @@ from litestar import Litestar
 
 from mlx_responses.live import Live
 
-from . import chat, conversations, extensions, failures, meta, request_id, responses, stored
+from . import (
+    chat,
+    conversations,
+    extensions,
+    failures,
+    meta,
+    metrics,
+    request_id,
+    responses,
+    stored,
+)
 from .ignored import Ignored
 from .settings import Settings
 from .visits import visits
@@ -24,6 +34,7 @@ def build_app(live: Live, settings: Settings, sockets: Sockets) -> Litestar:
             *extensions.routes(live, visit),
             *sockets.routes(),
             *meta.routes(live),
+            *metrics.routes(live),
         ],
         exception_handlers=failures.HANDLERS,
         before_send=[request_id.name_answer],

@@ -87,10 +87,8 @@ class Live:
         self._limits = limits or LiveLimits()
         self._summaries = Summaries(self._launch, archive.seal, mint=mint, now=now)
         self._recorder = Recorder(self.archive, self._limits.retention_days)
-        if make_engine is not None:
-            self._engine = make_engine(self._deliver)
-        else:
-            self._engine = Engine(deliver=self._deliver, limits=of_engine(self._limits))
+        self.meter = self._recorder.meter
+        self._engine = (make_engine or self._own_engine)(self._deliver)
         self._turns: dict[str, InFlight] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._busy_conversations: set[str] = set()
@@ -101,6 +99,9 @@ class Live:
         self._loop: asyncio.AbstractEventLoop  # filled by `open`
         self._chores: list[asyncio.Task[None]] = []  # made by `open`
 
+    def _own_engine(self, deliver: Deliver) -> Engine:
+        return Engine(deliver=deliver, limits=of_engine(self._limits))
+
     async def open(self) -> None:
         """Start the engine, load the default model, take up what a restart left behind.
 
@@ -109,10 +110,8 @@ class Live:
         self._loop = asyncio.get_running_loop()
         spec = self.catalog.resolve(self.default_model)
         self._engine.start()
-        self._chores = [
-            self._loop.create_task(self._beat()),
-            self._loop.create_task(self._keep_house()),
-        ]
+        chores = (self._beat(), self._keep_house())
+        self._chores = [self._loop.create_task(chore) for chore in chores]
         await self._load(spec)
         await asyncio.wrap_future(self._engine.load(spec))
         for order in await recovery.take_up(self.archive):

@@ -10,6 +10,7 @@ import msgspec
 from mlx_responses import compaction
 from mlx_responses.archive import Archive
 from mlx_responses.errors import Failure
+from mlx_responses.meter import Cost, Meter
 from mlx_responses.plan import Plan
 from mlx_responses.running import Sent, encoded
 from mlx_responses.session import Session
@@ -66,6 +67,7 @@ class Recorder:
 
     def __init__(self, archive: Archive, retention_days: int) -> None:
         self._archive = archive
+        self.meter = Meter()
         self._days = retention_days
 
     async def queued(self, planned: Plan) -> None:
@@ -90,6 +92,9 @@ class Recorder:
         """
         final, timings = turn.snapshot, turn.timings()
         log.info("%s", told(final, planned.context.owner, timings))
+        usage = final.usage or Usage(0, 0, 0)
+        first_ms, total_ms = timings.first_token_ms, timings.total_ms
+        self.meter.note(Cost(final.model, final.status, usage, first_ms, total_ms))
         if not final.store:
             return final, events
         last = await events_log.closing(encoded(events)) if events_log is not None else []

@@ -1,0 +1,70 @@
+"""What the turns of a server cost, counted as they end. Memory does not grow with their number.
+
+Knows no clock and no way of showing it.
+"""
+
+from collections import Counter
+from typing import NamedTuple
+
+from mlx_responses.wire.response import Usage
+
+BOUNDS_MS = (10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 30_000, 60_000)
+"""From a cached prompt on a quick model to a long one read on a slow machine."""
+
+
+class Histogram:
+    """How many values were at most each bound, as Prometheus counts them."""
+
+    def __init__(self, bounds: tuple[float, ...]) -> None:
+        self.bounds = bounds
+        self.counts = [0] * (len(bounds) + 1)
+        self.total = 0.0
+
+    def add(self, value: float) -> None:
+        """One more value."""
+        self.counts[next((n for n, b in enumerate(self.bounds) if value <= b), -1)] += 1
+        self.total += value
+
+    @property
+    def cumulative(self) -> list[int]:
+        """Values at most each bound, the last being all."""
+        sums, so_far = [], 0
+        for count in self.counts:
+            so_far += count
+            sums.append(so_far)
+        return sums
+
+
+class Cost(NamedTuple):
+    """One ended turn."""
+
+    model: str
+    status: str
+    usage: Usage
+    first_token_ms: int
+    total_ms: int
+
+
+class Meter:
+    """All ended turns of a process, by model and status. Lives on one event loop."""
+
+    def __init__(self) -> None:
+        self.turns: Counter[tuple[str, str]] = Counter()
+        self.tokens: Counter[tuple[str, str]] = Counter()
+        self.first_token_ms = Histogram(BOUNDS_MS)
+        self.token_ms = Histogram((1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1000))
+        """Mean time between the tokens of a turn."""
+
+    def note(self, cost: Cost) -> None:
+        """A turn has ended."""
+        usage, model = cost.usage, cost.model
+        self.turns[model, cost.status] += 1
+        self.tokens[model, "input"] += usage.input_tokens
+        self.tokens[model, "cached"] += usage.input_tokens_details.cached_tokens
+        self.tokens[model, "output"] += usage.output_tokens
+        self.tokens[model, "reasoning"] += usage.output_tokens_details.reasoning_tokens
+        if usage.output_tokens:
+            self.first_token_ms.add(cost.first_token_ms)
+        if usage.output_tokens > 1:
+            spoken = cost.total_ms - cost.first_token_ms
+            self.token_ms.add(spoken / (usage.output_tokens - 1))
