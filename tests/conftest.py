@@ -1,5 +1,6 @@
 """The server that many tests share: the whole thing, with a real engine and the pocket model."""
 
+import gc
 import os
 from collections.abc import Iterator
 
@@ -25,3 +26,9 @@ def pocket_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     home = tmp_path_factory.mktemp("data")
     with serving_model(models=PACKAGED_CATALOG, data_dir=home) as url:
         yield url
+
+
+def pytest_collection_finish() -> None:
+    """What the imports made stays: every engine that ends collects garbage, and need not see it."""
+    gc.collect()
+    gc.freeze()
