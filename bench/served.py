@@ -21,6 +21,7 @@ def server(*flags: str) -> Iterator[int]:
     """`mlx-responses serve` with these flags on a free port; yields the port."""
     with tempfile.TemporaryDirectory() as data_dir:
         command = [sys.executable, "-m", "app", "serve", "--port", "0", "--data-dir", data_dir]
+        command += ["--log-level", "warning"]  # nobody reads the pipe: a line a turn would fill it
         process = subprocess.Popen(
             [*command, *flags],
             stderr=subprocess.PIPE,

@@ -58,6 +58,7 @@ def serving_process(data_dir: Path) -> Iterator[tuple[subprocess.Popen[str], str
         "MLX_RESPONSES_MODELS": str(PACKAGED_CATALOG),
         "MLX_RESPONSES_DATA_DIR": str(data_dir),
         "MLX_RESPONSES_DRAIN_SECONDS": "0.2",
+        "MLX_RESPONSES_LOG_LEVEL": "warning",  # nobody reads the pipe: a line a turn would fill it
     }
     with subprocess.Popen(
         [*COMMAND, "serve"], env=environment, stderr=subprocess.PIPE, text=True
