@@ -58,11 +58,17 @@ def serving_process(data_dir: Path) -> Iterator[tuple[subprocess.Popen[str], str
         "MLX_RESPONSES_MODELS": str(PACKAGED_CATALOG),
         "MLX_RESPONSES_DATA_DIR": str(data_dir),
         "MLX_RESPONSES_DRAIN_SECONDS": "0.2",
-        "MLX_RESPONSES_LOG_LEVEL": "warning",  # nobody reads the pipe: a line a turn would fill it
+        # Memory is measured here, and glibc would keep what was freed of each new size.
+        "MALLOC_ARENA_MAX": "2",
+        "MALLOC_MMAP_THRESHOLD_": "65536",
+        "MALLOC_TRIM_THRESHOLD_": "65536",
     }
-    with subprocess.Popen(
-        [*COMMAND, "serve"], env=environment, stderr=subprocess.PIPE, text=True
-    ) as process:
+    with (
+        subprocess.Popen(
+            [*COMMAND, "serve"], env=environment, stderr=subprocess.PIPE, text=True
+        ) as process,
+        ThreadPoolExecutor(1, thread_name_prefix="stderr") as thread,
+    ):
         try:
             assert process.stderr is not None
             said = []
@@ -71,6 +77,7 @@ def serving_process(data_dir: Path) -> Iterator[tuple[subprocess.Popen[str], str
                 if line.startswith("listening on "):
                     break
             assert process.poll() is None, "".join(said)
+            thread.submit(process.stderr.read)  # a log that nobody reads would stop the server
             yield process, said[-1].removeprefix("listening on ").strip()
         finally:
             process.kill()
