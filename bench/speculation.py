@@ -24,10 +24,10 @@ from mlx_responses.engine.job import Sampling  # isort: skip
 from mlx_responses.engine.load import Assembly, Files, Model, assemble  # isort: skip
 
 ROOT = Path(__file__).parent.parent
-FILE = (ROOT / "mlx_responses" / "errors.py").read_text("utf-8")[:900]
+FILE = (ROOT / "mlx_responses" / "errors.py").read_text("utf-8")[:600]
 EDITS = (("Error", "Fault"), ("raise", "throw"), ("param", "parameter"))
 """Names to change everywhere in the file."""
-PROSE = (ROOT / "CHANGELOG.md").read_text("utf-8")[:900]
+PROSE = (ROOT / "CHANGELOG.md").read_text("utf-8")[:600]
 WARM = Sampling(temperature=0.7, top_p=0.95, seed=1)
 LOUDNESS = 25.0
 """Added to the scripted token's logit: decides alone, at any temperature in use."""
