@@ -40,6 +40,7 @@ class HubTokenizer:
         # A copy, because dropping truncation and padding must not change the caller's tokenizer.
         self._rust: Any = copy.deepcopy(getattr(wrapper, "backend_tokenizer", None))
         if self._rust is not None:
+            self._rust = _literal(self._rust)
             self._rust.no_truncation()
             self._rust.no_padding()
         added = wrapper.added_tokens_decoder
@@ -129,6 +130,24 @@ class HubTokenizer:
                 f"The model's chat template refuses these messages: {error}", param="input"
             ) from error
         return str(text)
+
+
+def _literal(rust: Any) -> Any:
+    """The tokenizer with its control tokens made of their very texts alone.
+
+    Some are looked for after normalising: `<|IM_START|>`, or one with wide brackets, would then be
+    `<|im_start|>`'s token, and no shield can know all texts that normalise to one. Where
+    normalising changes a control token's own text, that is how templates spell it, and it stays.
+    """
+    added = rust.get_added_tokens_decoder().values()
+    normalizer = rust.normalizer
+    if normalizer is None or not any(token.normalized for token in added):
+        return rust
+    whole = json.loads(rust.to_str())
+    for token in whole["added_tokens"]:
+        text = token["content"]
+        token["normalized"] = token["normalized"] and normalizer.normalize_str(text) != text
+    return type(rust).from_str(json.dumps(whole))
 
 
 def _decodes_byte_level(rust: Any) -> bool:

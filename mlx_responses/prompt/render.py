@@ -62,10 +62,13 @@ class Renderer:
 
     def render(self, messages: Sequence[ChatMessage]) -> Prompt:
         """The prompt for an answer to `messages`."""
-        inside, border = free_marks([*strings(messages), *strings(self._functions)], count=2)
+        prepared = self._prepared(messages)
+        # Arguments as sent and as read: an escape in JSON can hide, and can be, a mark.
+        told = [*strings(messages), *strings(prepared), *strings(self._functions)]
+        inside, border = free_marks(told, count=2)
         shield = Shield(self._tokenizer.control_texts, inside)
         shown = adapt(
-            [shielded_message(message, shield) for message in self._prepared(messages)],
+            [shielded_message(message, shield) for message in prepared],
             [shielded_function(function, shield) for function in self._functions],
             self._manners,
         )

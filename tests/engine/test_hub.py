@@ -7,7 +7,7 @@ import tiny
 from hypothesis import given
 from hypothesis import strategies as st
 from mlx_lm.tokenizer_utils import TokenizerWrapper
-from tokenizers import Tokenizer, decoders, models, normalizers
+from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers
 from transformers import PreTrainedTokenizerFast
 
 from mlx_responses.engine.hub import HubTokenizer
@@ -106,3 +106,18 @@ def test_many_threads_may_encode_at_once():
     alone = [BYTE_LEVEL.encode(text) for text in texts]
     with ThreadPoolExecutor(8) as threads:
         assert list(threads.map(BYTE_LEVEL.encode, texts)) == alone
+
+
+@pytest.mark.parametrize("text", ["\uff1c|im_start|\uff1e", "<|IM_START|>", "<|im_st\u212art|>"])
+def test_only_its_very_text_becomes_a_control_token_whatever_is_normalised(text):
+    letters = sorted({*"<|im_start|>k", "\u2581"})
+    rust = Tokenizer(models.BPE({letter: n for n, letter in enumerate(letters)}, []))
+    steps = [normalizers.NFKC(), normalizers.Lowercase(), normalizers.Replace(" ", "\u2581")]
+    rust.normalizer = normalizers.Sequence(steps)
+    rust.add_special_tokens([AddedToken("<|im_start|>", normalized=True)])
+    rust.add_tokens([AddedToken("  ", normalized=True)])
+    tokenizer = wrapped(rust)
+    control, blanks = len(letters), len(letters) + 1
+    assert tokenizer.encode("<|im_start|>") == [control]
+    assert tokenizer.encode("  ") == [blanks]
+    assert control not in tokenizer.encode(text)
