@@ -28,6 +28,7 @@ FLAG_WIDTH = 30
 
 VERBS = {
     "serve": "start the server",
+    "demo": "see a server at work for a few seconds, offline",
     "ask": "ask once, and stream the answer",
     "chat": "talk with a model",
     "models": "the models that are here, and those that can be pulled",

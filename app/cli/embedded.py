@@ -33,12 +33,12 @@ def some_server(arguments: argparse.Namespace, terminal: Terminal) -> Iterator[C
     settings = read_settings(vars(arguments))
     terminal.say(f"No server runs: loading {settings.model} here. `mlx-responses serve` keeps one.")
     own = msgspec.structs.replace(settings, host="127.0.0.1", port=0)
-    with _started(own) as url, Client(url, None, settings.model) as found:
+    with started(own) as url, Client(url, None, settings.model) as found:
         yield found
 
 
 @contextmanager
-def _started(settings: Settings) -> Iterator[str]:
+def started(settings: Settings) -> Iterator[str]:
     """Its address. Ends it after the block, its turns first."""
     # MLX and the web server take a second to import; who finds a running server needs neither.
     server = importlib.import_module("..serve", __package__)

@@ -18,6 +18,10 @@ class Terminal:
         """A line or more of what was asked for."""
         print(text, flush=True)
 
+    def head(self, text: str) -> None:
+        """A line that what follows belongs to; bold on a terminal."""
+        self.put(f"\x1b[1m{text}\x1b[0m" if self.rich else text)
+
     def write(self, text: str) -> None:
         """A piece of an answer, as it is made. A model's text must not steer the terminal."""
         if text:
