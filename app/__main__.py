@@ -37,6 +37,7 @@ VERBS = {
     "ps": "what the server is doing",
     "logs": "the server's log",
     "stop": "end the server",
+    "service": "keep a server running: at login, and after a crash",
     "doctor": "check what the server needs; each finding with its fix",
     "bench": "measure how fast the server answers here",
     "db": "the database: size, export, backup, vacuum",

@@ -22,11 +22,13 @@ FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 @contextlib.contextmanager
 def logged(settings: Settings) -> Iterator[None]:
-    """Send what the process logs to both. Raises `SettingsError` if the file cannot be written."""
+    """Send what the process logs there. Raises `SettingsError` if the file cannot be written."""
     root, level = logging.getLogger(), settings.log_level.upper()
-    stream = logging.StreamHandler(sys.stderr)
-    stream.addFilter(lambda record: not hasattr(record, SAID))
-    handlers: list[logging.Handler] = [stream, _open_file(settings)]
+    handlers: list[logging.Handler] = [_open_file(settings)]
+    if settings.log_stderr == "on":
+        stream = logging.StreamHandler(sys.stderr)
+        stream.addFilter(lambda record: not hasattr(record, SAID))
+        handlers.append(stream)
     logging.getLogger("uvicorn").setLevel(logging.ERROR)  # its greetings are not ours
     before = root.level
     root.setLevel(level)

@@ -18,6 +18,7 @@ from msgspec import Meta, inspect
 from mlx_responses.catalog import line_of
 
 ENVIRONMENT_PREFIX = "MLX_RESPONSES_"
+CONFIG_VARIABLE = f"{ENVIRONMENT_PREFIX}CONFIG"
 DATA_DIR = platformdirs.user_data_path("mlx-responses", appauthor=False)
 CONFIG_DIR = platformdirs.user_config_path("mlx-responses", appauthor=False)
 LOG_DIR = platformdirs.user_log_path("mlx-responses", appauthor=False)
@@ -136,6 +137,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             "platform's log directory"
         ),
     ] = None
+    log_stderr: Annotated[
+        Literal["on", "off"], Meta(description="whether the log goes to standard error as well")
+    ] = "on"
 
     @property
     def data_folder(self) -> Path:
@@ -160,7 +164,7 @@ GROUPS = {
         "heartbeat_seconds",
         "stall_seconds",
     ),
-    "the process": ("drain_seconds", "log_level", "log_file"),
+    "the process": ("drain_seconds", "log_level", "log_file", "log_stderr"),
 }
 """The fields as --help shows them; one that is named nowhere comes under `MORE`."""
 MORE = "more"
@@ -174,6 +178,7 @@ def environment() -> Mapping[str, str]:
 class SettingRow(msgspec.Struct, frozen=True):
     """One setting as documentation shows it."""
 
+    name: str
     flag: str
     variable: str
     default: str
@@ -184,6 +189,7 @@ def setting_rows() -> list[SettingRow]:
     """Every setting, in the Struct's order."""
     return [
         SettingRow(
+            field.name,
             _flag(field.name),
             _variable(field.name),
             "" if field.default is None else str(field.default),
@@ -240,7 +246,7 @@ def read_settings(
 
 def _config_path(flags: Mapping[str, str | None], environment: Mapping[str, str]) -> Path | None:
     """The file that was named, or the user's own if there is one."""
-    named = flags.get("config") or environment.get(_variable("config"))
+    named = flags.get("config") or environment.get(CONFIG_VARIABLE)
     own = CONFIG_DIR / CONFIG
     return Path(named).expanduser() if named else own if own.is_file() else None
 
