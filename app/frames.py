@@ -34,14 +34,19 @@ def _head(event_type: str) -> bytes:
     return b"event: %b\ndata: " % event_type.encode()
 
 
+PIECE = 64
+"""Events in one write: a reader that is far behind gets them as it takes them, not all at once."""
+
 Frame = Callable[[Iterable[Sent]], bytes]
 Show = Callable[[Response], bytes]
 
 
 async def _pump(events: AsyncIterator[list[Sent]], send: Send, frame: Frame = frames) -> None:
-    # Whatever is ready goes out in one write: under load a write carries many events.
+    # What is ready goes out in one write: under load a write carries many events.
     async for batch in events:
-        await send({"type": "http.response.body", "body": frame(batch), "more_body": True})
+        for at in range(0, len(batch), PIECE):
+            body = frame(batch[at : at + PIECE])
+            await send({"type": "http.response.body", "body": body, "more_body": True})
     await send({"type": "http.response.body", "body": DONE, "more_body": False})
 
 

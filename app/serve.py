@@ -26,12 +26,12 @@ from . import access
 from .build import build_app
 from .catalog import open_catalog
 from .gate import Gate
-from .listener import bind, cannot_listen
+from .listener import bind, cannot_listen, make_room
 from .logs import SAID, logged
+from .protocols import ConnectionLimits, http_protocol, socket_protocol
 from .runfile import Server as RunningServer
 from .runfile import announced
 from .settings import Settings
-from .upgrade import HttpProtocol
 from .websocket import Sockets
 
 log = logging.getLogger(__name__)
@@ -105,10 +105,13 @@ async def listen(
 ) -> None:
     """Answer requests on a bound socket until `stop`; then let turns end, and close `live`."""
     sockets = Sockets(live, settings)
+    limits = ConnectionLimits(
+        open=make_room(settings.max_connections), unread_seconds=settings.reader_seconds
+    )
     config = uvicorn.Config(
         Gate(build_app(live, settings, sockets), access.policy(settings)),
-        http=HttpProtocol,
-        ws="websockets-sansio" if settings.websocket == "on" else "none",
+        http=http_protocol(limits),  # type: ignore[arg-type]  # it is called, whatever it is
+        ws=socket_protocol(limits) if settings.websocket == "on" else "none",  # type: ignore[arg-type]
         ws_max_size=settings.max_body_bytes,
         ws_ping_interval=PING_SECONDS,
         ws_ping_timeout=PONG_SECONDS,

@@ -101,6 +101,22 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     max_turns: Annotated[
         int, Meta(ge=1, description="turns in flight at once, waiting ones included; more get 429")
     ] = 256
+    max_connections: Annotated[
+        int,
+        Meta(
+            ge=1,
+            description="connections open at once, WebSockets included; more get 503 with "
+            "retry-after",
+        ),
+    ] = 1024
+    reader_seconds: Annotated[
+        float,
+        Meta(
+            ge=0.1,
+            description="how long a client may leave unread what was sent; then it is cut off, "
+            "and its turn cancelled",
+        ),
+    ] = 120.0
     memory_bytes: Annotated[
         int,
         Meta(
@@ -161,6 +177,8 @@ GROUPS = {
         "unknown_fields",
         "max_body_bytes",
         "max_turns",
+        "max_connections",
+        "reader_seconds",
         "heartbeat_seconds",
         "stall_seconds",
     ),

@@ -11,9 +11,13 @@ from msgspec import UNSET, Meta, UnsetType
 
 from mlx_responses.wire.items import AudioData, CallId, Logprob, Name, Tagged
 from mlx_responses.wire.request import (
+    BIASES,
+    ITEMS,
+    TOOLS,
     Effort,
     Grammar,
     Int64,
+    Label,
     Penalty,
     Positive,
     PromptCacheOptions,
@@ -155,9 +159,10 @@ Messages = SystemMessage | DeveloperMessage | UserMessage | AssistantMessage | T
 class CreateChat(msgspec.Struct, frozen=True, kw_only=True):
     """One request as it was decoded. None is "not said"."""
 
-    model: Annotated[str, honoured("a name from /v1/models; unknown ones are 404")]
+    model: Annotated[Label, honoured("a name from /v1/models; unknown ones are 404")]
     messages: Annotated[
-        Annotated[list[Messages], Meta(min_length=1)], honoured("become the items of the input")
+        Annotated[list[Messages], Meta(min_length=1, max_length=ITEMS)],
+        honoured("become the items of the input"),
     ]
     stream: Annotated[bool, honoured("chunks as server-sent events")] = False
     stream_options: StreamOptions | None = None
@@ -175,7 +180,8 @@ class CreateChat(msgspec.Struct, frozen=True, kw_only=True):
         Annotated[float, Meta(gt=0, le=10)] | None, honoured("1 is off")
     ] = None
     logit_bias: Annotated[
-        dict[int, Annotated[float, Meta(ge=-100, le=100)]] | None,
+        Annotated[dict[int, Annotated[float, Meta(ge=-100, le=100)]], Meta(max_length=BIASES)]
+        | None,
         honoured("token id to -100…100"),
     ] = None
     seed: Annotated[Int64 | None, honoured("equal requests with a seed give equal text")] = None
@@ -197,7 +203,8 @@ class CreateChat(msgspec.Struct, frozen=True, kw_only=True):
     ] = None
     grammar: Annotated[Grammar | None, honoured("the text follows it")] = None
     tools: Annotated[
-        list[FunctionTool | CustomTool | HostedTool], honoured("`function` and `custom`")
+        Annotated[list[FunctionTool | CustomTool | HostedTool], Meta(max_length=TOOLS)],
+        honoured("`function` and `custom`"),
     ] = []
     tool_choice: Annotated[
         ToolChoice, honoured("`none`, `auto`, `required`, one by name, `allowed_tools`")
@@ -209,8 +216,8 @@ class CreateChat(msgspec.Struct, frozen=True, kw_only=True):
     safety_identifier: Annotated[
         Annotated[str, Meta(max_length=128)] | None, echoed("up to 128 characters")
     ] = None
-    user: Annotated[str | None, echoed("the old name of `safety_identifier`")] = None
-    prompt_cache_key: Annotated[str | None, honoured("as in `POST /v1/responses`")] = None
+    user: Annotated[Label | None, echoed("the old name of `safety_identifier`")] = None
+    prompt_cache_key: Annotated[Label | None, honoured("as in `POST /v1/responses`")] = None
     prompt_cache_retention: Annotated[Retention | None, honoured("as in `POST /v1/responses`")] = (
         None
     )

@@ -4,6 +4,7 @@
 no more than the body are decided here, all others behind it.
 """
 
+import re
 from collections.abc import Iterator
 from typing import Any, TypeVar
 
@@ -22,6 +23,10 @@ T = TypeVar("T")
 MAX_DEPTH = 128
 """Levels of JSON. Real tools stay under 30; whoever walks a schema later may recurse."""
 TOO_DEEP = f"it is nested deeper than {MAX_DEPTH} levels"
+MAX_VALUES = 1_000_000
+"""JSON values in one body. Real ones stay under 50,000; 32 MiB of empty lists would be a GB."""
+TOO_MANY = f"it has more than {MAX_VALUES} values"
+STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 
 encode = msgspec.json.Encoder().encode
 """Any wire value -> its JSON, as bytes."""
@@ -54,6 +59,8 @@ def decode_body(body: bytes, kind: type[T]) -> tuple[T, tuple[str, ...]]:
 
 
 def _parse(body: bytes) -> Json:
+    if _marks(body) > MAX_VALUES and _marks(STRING.sub(b"", body)) > MAX_VALUES:
+        raise _not_json(TOO_MANY)
     try:
         tree = msgspec.json.decode(body)
     except UnicodeDecodeError:
@@ -80,6 +87,11 @@ def _decode(tree: Json, kind: type[T]) -> tuple[T, tuple[str, ...]]:
 
 def _not_json(why: str) -> RequestError:
     return RequestError(f"The body cannot be read as JSON: {why}.", code="invalid_json")
+
+
+def _marks(body: bytes) -> int:
+    """At least as many as JSON values, where there are no strings: one precedes each."""
+    return sum(map(body.count, (b",", b"[", b"{")))
 
 
 def _depth_exceeds(tree: Any, limit: int) -> bool:

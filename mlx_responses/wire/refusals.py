@@ -29,6 +29,7 @@ BOUND_CODES = {
     ("float", "<"): "decimal_above_max_value",
     ("str", "<"): "string_above_max_length",
     ("array", "<"): "array_above_max_length",
+    ("object", "<"): "object_above_max_properties",
 }
 
 

@@ -32,6 +32,14 @@ Includable = Literal[
 
 INPUT_CHARACTERS = 10_485_760
 """The longest string input that the OpenResponses specification allows."""
+ITEMS = 20_000
+"""Of one request; agents' longest sessions have a few thousand."""
+TOOLS = 1024
+"""Of one request; the hosted service takes 128."""
+NAMES = 64
+"""Of models to fall back on, or of things to include."""
+BIASES = 65_536
+"""Tokens with a bias; whole vocabularies are larger, what is worth biasing is not."""
 STOP_LENGTH = 1024
 """Characters of a stop string; what could begin one is held back, so it must be short."""
 
@@ -40,6 +48,11 @@ Penalty = Annotated[float, Meta(ge=-2, le=2)]
 Positive = Annotated[int, Meta(ge=1)]
 NotNegative = Annotated[float, Meta(ge=0)]
 Int64 = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
+Label = Annotated[str, Meta(max_length=1024)]
+"""An id, a name or a key: of any form, but no place to keep a document."""
+Prose = Annotated[str, Meta(max_length=INPUT_CHARACTERS)]
+Items = Annotated[list[Item], Meta(max_length=ITEMS)]
+Tools = Annotated[list[Tool], Meta(max_length=TOOLS)]
 StopText = Annotated[str, Meta(min_length=1, max_length=STOP_LENGTH)]
 
 
@@ -76,7 +89,7 @@ def _refusal(treatment: str, note: str, neutral: tuple[Any, ...]) -> Meta:
 class ConversationRef(msgspec.Struct, frozen=True):
     """A conversation by id."""
 
-    id: str
+    id: Label
 
 
 class StreamOptions(msgspec.Struct, frozen=True):
@@ -139,12 +152,12 @@ class CreateResponse(msgspec.Struct, frozen=True, kw_only=True):
     None is "not said": the model's or the server's default holds. `stop` is always a list.
     """
 
-    model: Annotated[str, honoured("a name from /v1/models; unknown ones are 404")]
+    model: Annotated[Label, honoured("a name from /v1/models; unknown ones are 404")]
     input: Annotated[
-        Annotated[str, Meta(max_length=INPUT_CHARACTERS)] | list[Item],
+        Prose | Items,
         honoured("text or items"),
     ] = []
-    instructions: Annotated[str | None, honoured("a system message before the input")] = None
+    instructions: Annotated[Prose | None, honoured("a system message before the input")] = None
     stream: Annotated[bool, honoured("server-sent events")] = False
     stream_options: StreamOptions | None = None
 
@@ -163,7 +176,8 @@ class CreateResponse(msgspec.Struct, frozen=True, kw_only=True):
         Annotated[float, Meta(gt=0, le=10)] | None, honoured("1 is off")
     ] = None
     logit_bias: Annotated[
-        dict[int, Annotated[float, Meta(ge=-100, le=100)]] | None,
+        Annotated[dict[int, Annotated[float, Meta(ge=-100, le=100)]], Meta(max_length=BIASES)]
+        | None,
         honoured("token id to -100…100; 100 forces, -100 bans"),
     ] = None
     seed: Annotated[Int64 | None, honoured("equal requests with a seed give equal text")] = None
@@ -181,7 +195,8 @@ class CreateResponse(msgspec.Struct, frozen=True, kw_only=True):
         bool | None, honoured("the same as `include: [message.output_text.logprobs]`")
     ] = None
     include: Annotated[
-        list[Includable], honoured("logprobs; values about hosted tools add nothing here")
+        Annotated[list[Includable], Meta(max_length=NAMES)],
+        honoured("logprobs; values about hosted tools add nothing here"),
     ] = []
     reasoning: ReasoningOptions | None = None
     text: TextOptions | None = None
@@ -209,7 +224,7 @@ class CreateResponse(msgspec.Struct, frozen=True, kw_only=True):
 
     # Tools
     tools: Annotated[
-        list[Tool],
+        Tools,
         honoured("docs/tools.md lists them; hosted ones are named in `x-ignored-fields`"),
     ] = []
     tool_choice: Annotated[
@@ -221,9 +236,9 @@ class CreateResponse(msgspec.Struct, frozen=True, kw_only=True):
     ] = None
 
     # State
-    previous_response_id: Annotated[str | None, honoured("go on from a stored response")] = None
+    previous_response_id: Annotated[Label | None, honoured("go on from a stored response")] = None
     conversation: Annotated[
-        str | ConversationRef | None, honoured("go on in a stored conversation")
+        Label | ConversationRef | None, honoured("go on in a stored conversation")
     ] = None
     store: Annotated[
         bool | None, honoured("keep the response; true unless the model's entry says otherwise")
@@ -251,14 +266,17 @@ class CreateResponse(msgspec.Struct, frozen=True, kw_only=True):
     ] = None
 
     # Taken note of
-    models: Annotated[list[str], honoured("fallbacks: the first that can be served is used")] = []
+    models: Annotated[
+        Annotated[list[Label], Meta(max_length=NAMES)],
+        honoured("fallbacks: the first that can be served is used"),
+    ] = []
     route: Annotated[str | None, accepted("there is one route")] = None
     service_tier: Annotated[Tier | None, echoed("the answer is always `default`")] = None
     safety_identifier: Annotated[
         Annotated[str, Meta(max_length=128)] | None, echoed("up to 128 characters")
     ] = None
     prompt_cache_key: Annotated[
-        str | None, honoured("what is cached of such prompts stays longer in memory")
+        Label | None, honoured("what is cached of such prompts stays longer in memory")
     ] = None
     prompt_cache_retention: Annotated[
         Retention | None, honoured("`in_memory`: what was computed for it does not go to disk")
@@ -266,7 +284,7 @@ class CreateResponse(msgspec.Struct, frozen=True, kw_only=True):
     prompt_cache_options: Annotated[PromptCacheOptions | None, accepted("about a hosted cache")] = (
         None
     )
-    user: Annotated[str | None, echoed("the old name of `safety_identifier`")] = None
+    user: Annotated[Label | None, echoed("the old name of `safety_identifier`")] = None
 
     # Refused by name
     prompt: Annotated[Any, refused("stored prompts are a hosted service")] = None
@@ -280,12 +298,12 @@ class CreateResponse(msgspec.Struct, frozen=True, kw_only=True):
 class CountTokens(msgspec.Struct, frozen=True, kw_only=True):
     """The body of POST /v1/responses/input_tokens: create's fields that make the prompt."""
 
-    model: str
-    input: str | list[Item] = []
-    instructions: str | None = None
-    previous_response_id: str | None = None
-    conversation: str | ConversationRef | None = None
-    tools: list[Tool] = []
+    model: Label
+    input: Prose | Items = []
+    instructions: Prose | None = None
+    previous_response_id: Label | None = None
+    conversation: Label | ConversationRef | None = None
+    tools: Tools = []
     tool_choice: ToolChoice = "auto"
     parallel_tool_calls: bool = True
     text: TextOptions | None = None
@@ -297,10 +315,10 @@ class CountTokens(msgspec.Struct, frozen=True, kw_only=True):
 class CompactContext(msgspec.Struct, frozen=True, kw_only=True):
     """The body of POST /v1/responses/compact."""
 
-    model: str
-    input: str | list[Item] = []
-    previous_response_id: str | None = None
-    instructions: str | None = None
+    model: Label
+    input: Prose | Items = []
+    previous_response_id: Label | None = None
+    instructions: Prose | None = None
     prompt_cache_key: Annotated[str, Meta(max_length=64)] | None = None
     prompt_cache_options: PromptCacheOptions | None = None
     prompt_cache_retention: Retention | None = None

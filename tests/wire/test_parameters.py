@@ -31,7 +31,7 @@ def test_types_are_told_with_their_bounds():
     assert TABLE["truncation"].type == "`auto`, `disabled`"
     assert TABLE["stop"].type == "list of at most 4 entries"
     assert TABLE["safety_identifier"].type == "string of at most 128 characters"
-    assert TABLE["conversation"].type == "string or object"
+    assert TABLE["conversation"].type == "string of at most 1024 characters or object"
     assert TABLE["stream"].type == "boolean"
 
 
