@@ -38,6 +38,7 @@ VERBS = {
     "logs": "the server's log",
     "stop": "end the server",
     "service": "keep a server running: at login, and after a crash",
+    "menubar": "the server in macOS' menu bar",
     "doctor": "check what the server needs; each finding with its fix",
     "bench": "measure how fast the server answers here",
     "db": "the database: size, export, backup, vacuum",

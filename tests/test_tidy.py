@@ -33,6 +33,7 @@ EXCEPTIONS: dict[str, dict[str, str]] = {
         "app/__main__.py: main": "--help answers at once, so a verb is imported when it is called",
         "app/cli/serve.py: run": "so does `serve --help`",
         "app/cli/embedded.py: started": "asking a server that runs needs no MLX",
+        "app/cli/menubar.py: _rumps": "it is there on macOS alone, and on request",
         "app/cli/completion.py: run": "every verb is asked for its flags",
     },
     "swallowing": {
@@ -53,6 +54,7 @@ EXCEPTIONS: dict[str, dict[str, str]] = {
         "mlx_responses/engine/speculation.py: time.perf_counter": "steps are timed, not dated",
         "mlx_responses/engine/engine.py: time.monotonic": "durations of steps, dates of nothing",
         "app/cli/ps.py: time.monotonic": "tokens a second need seconds",
+        "app/cli/menubar.py: time.monotonic": "so do they in the menu bar",
         "app/cli/bench.py: time.perf_counter": "so do these",
     },
     "foreign_words": {

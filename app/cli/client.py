@@ -88,6 +88,11 @@ class Client:
         """The JSON that confirms a deletion."""
         return self._json("DELETE", path)
 
+    def load(self, model: str) -> None:
+        """Have a model in memory: by the shortest turn there is, of which nothing is kept."""
+        body = {"model": model, "input": "Hi", "max_output_tokens": 1, "store": False}
+        self.post("/v1/responses", body)
+
     def stream(self, path: str, body: Json) -> Iterator[Json]:
         """The events of an answer as they come; leaving early ends the turn."""
         wait = httpx.Timeout(None, connect=CONNECT_SECONDS)

@@ -27,6 +27,7 @@ __all__ = [
     "Service",
     "Status",
     "Systemd",
+    "execute",
     "job_of",
     "service_here",
 ]

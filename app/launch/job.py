@@ -8,6 +8,10 @@ import msgspec
 
 from ..settings import CONFIG_VARIABLE, read_settings, setting_rows
 
+# -P: no module is taken from the folder in which it happens to start.
+PROGRAM = (sys.executable, "-P", "-m", "mlx_responses.app")
+"""This command line, from anywhere."""
+
 PLACES = (
     "HF_HOME",
     "HF_HUB_CACHE",
@@ -32,8 +36,7 @@ def job_of(flags: Mapping[str, str | None], environment: Mapping[str, str]) -> J
     Raises `SettingsError` for what `serve` would refuse.
     """
     settings = read_settings(flags, environment)
-    # -P: no module is taken from the folder in which a service happens to start.
-    words = [sys.executable, "-P", "-m", "mlx_responses.app", "serve"]
+    words = [*PROGRAM, "serve"]
     kept = {name: environment[name] for name in PLACES if name in environment}
     if config := flags.get("config"):
         words += ["--config", _whole(config)]
