@@ -15,6 +15,9 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from mlx_responses import __version__
+from tools.formula import formula
+
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 CONSTRAINTS = [
@@ -97,6 +100,12 @@ def test_the_wheel_names_its_command_and_its_licence(unpacked):
     assert "mlx-responses = mlx_responses.app.__main__:main" in commands
     assert (info / "licenses" / "LICENSE").is_file()
     assert "License-Expression: MIT" in (info / "METADATA").read_text()
+
+
+def test_a_formula_can_be_written_for_the_wheel(wheel):
+    text = formula(wheel, wheel.as_uri(), "https://example.org")
+    assert f'version "{__version__}"' in text
+    assert f'desc "{PROJECT["description"]}"' in text
 
 
 def test_the_unpacked_wheel_runs_away_from_the_checkout(unpacked, tmp_path):
