@@ -60,6 +60,11 @@ class _Collector:
         for (model, kind), count in meter.tokens.items():
             tokens.add_metric([model, kind], count)
         yield tokens
+        yield CounterMetricFamily(
+            f"{PREFIX}_broken_arguments",
+            "Calls that do not keep to parameters that were not strict.",
+            value=meter.broken_arguments,
+        )
         yield _histogram(
             "first_token_seconds", "From the queue to a first token.", meter.first_token_ms
         )

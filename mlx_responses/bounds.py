@@ -20,6 +20,7 @@ from mlx_responses.draft import Draft
 from mlx_responses.engine.load import Loaded
 from mlx_responses.errors import RequestError
 from mlx_responses.grammar import Grammars, Source, Vocabulary, Written, write_schema
+from mlx_responses.grammar.afterwards import broken_at
 from mlx_responses.grammar.calls import (
     Form,
     Staged,
@@ -34,11 +35,13 @@ from mlx_responses.grammar.calls import (
 )
 from mlx_responses.grammar.freeform import write_input, write_spread_input
 from mlx_responses.grammar.spread import Pairs, write_spread
-from mlx_responses.offer import Offered
+from mlx_responses.offer import Offer, Offered
+from mlx_responses.wire.items import FunctionCall, Item
 from mlx_responses.wire.request import CreateResponse, Grammar
 from mlx_responses.wire.tools import (
     CustomTool,
     Format,
+    FunctionTool,
     GrammarFormat,
     JsonObjectFormat,
     JsonSchemaFormat,
@@ -79,6 +82,16 @@ class Bounds:
     async def source(self, draft: Draft) -> Source | None:
         """What bounds the answer to a draft; None: nothing does. Raises `RequestError`."""
         return await self._on_thread(lambda: self._source(draft)) if _is_bounded(draft) else None
+
+    def check(self, offer: Offer, output: Sequence[Item], broken: Callable[[], None]) -> None:
+        """See whether finished calls keep to parameters that were not strict, in which keywords may
+        have been left out. What breaks one is logged by its place, and told to `broken`, on the
+        grammar thread; the call stays as the model said it. Holds up nobody.
+        """
+        calls = [one for one in output if isinstance(one, FunctionCall)]
+        found = [(call, _loose(offer, call)) for call in calls if call.status == "completed"]
+        if any(schema is not None for _, schema in found):
+            self._thread.submit(_check, found, broken)
 
     async def _on_thread(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
@@ -147,6 +160,25 @@ class Bounds:
             vocabulary = Vocabulary.of(loaded.tokenizer, loaded.vocab_size)
             self._grammars[path] = Grammars(vocabulary, folder=self._folder)
         return self._grammars[path]
+
+
+def _loose(offer: Offer, call: FunctionCall) -> dict[str, Any] | None:
+    """The parameters of a called function that is not strict."""
+    called = (call.namespace, call.name)
+    found = next((one for one in offer.tools if (one.namespace, one.tool.name) == called), None)
+    if found is None or not isinstance(found.tool, FunctionTool) or found.tool.strict:
+        return None
+    return found.tool.parameters
+
+
+def _check(
+    found: Sequence[tuple[FunctionCall, dict[str, Any] | None]], broken: Callable[[], None]
+) -> None:
+    for call, schema in found:
+        place = None if schema is None else broken_at(schema, call.arguments)
+        if place is not None:
+            log.warning("arguments of %r do not keep to its parameters: %s", call.name, place)
+            broken()
 
 
 def _is_bounded(draft: Draft) -> bool:

@@ -237,6 +237,7 @@ class Live:
                     self._desk.learn(planned, turn.generated_ids)
                     final, events = await self._recorder.ended(planned, turn, events, events_log)
                     remember(flight.session, planned, final)
+                    self._bounds.check(planned.offer, final.output, self.meter.broke)
                 batch = encoded(events)
                 if events_log is not None and not turn.ended:
                     events_log.add(batch)

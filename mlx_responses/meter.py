@@ -51,9 +51,15 @@ class Meter:
     def __init__(self) -> None:
         self.turns: Counter[tuple[str, str]] = Counter()
         self.tokens: Counter[tuple[str, str]] = Counter()
+        self.broken_arguments = 0
+        """Calls that do not keep to parameters that were not strict."""
         self.first_token_ms = Histogram(BOUNDS_MS)
         self.token_ms = Histogram((1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1000))
         """Mean time between the tokens of a turn."""
+
+    def broke(self) -> None:
+        """A call does not keep to its parameters. Called on one thread, that of grammars."""
+        self.broken_arguments += 1
 
     def note(self, cost: Cost) -> None:
         """A turn has ended."""

@@ -15,6 +15,7 @@ from mlx_responses.engine.job import Job, Sampling
 from mlx_responses.engine.load import Loaded
 from mlx_responses.grammar import Source
 from mlx_responses.hearing import Hearing
+from mlx_responses.offer import Offer
 from mlx_responses.seal import Seal
 from mlx_responses.text import Tokenizer
 from mlx_responses.wire.request import (
@@ -54,6 +55,7 @@ class Plan(msgspec.Struct, frozen=True):
     job: Job
     response: Response
     transcript: Transcript
+    offer: Offer
     hearing: Hearing
     logprobs: bool
     one_call: bool
@@ -93,6 +95,7 @@ def plan(draft: Draft, source: Source | None, seal: Seal) -> Plan:
         transcript=Transcript(
             loaded.tokenizer, _reader(draft), stops=request.stop, logprobs=logprobs
         ),
+        offer=draft.offer,
         hearing=Hearing(draft.offer),
         logprobs=logprobs,
         one_call=not request.parallel_tool_calls,

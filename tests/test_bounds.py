@@ -364,3 +364,23 @@ def test_the_empty_text_ends_at_once_where_it_is_the_only_one(catalog: Catalog) 
         assert (made["status"], made["output_text"]) == ("completed", "")
 
     with_live(catalog, story)
+
+
+def test_a_call_that_breaks_what_no_mask_could_hold_is_noticed_and_delivered(
+    catalog: Catalog, caplog: pytest.LogCaptureFixture
+) -> None:
+    ones = {"type": "array", "items": {"const": 1}, "contains": {"const": 1}}
+    ones |= {"minItems": 1, "maxItems": 2, "minContains": 3}  # no list can be both
+    properties = {"type": "object", "properties": {"n": ones}, "required": ["n"]}
+    tool = {"type": "function", "name": "count", "parameters": properties, "strict": False}
+
+    async def story(live: Live) -> None:
+        made = await ask(live, tools=[tool], tool_choice="required", **WILD)
+        (call, *_) = made["output"]
+        assert 1 <= len(json.loads(call["arguments"])["n"]) <= 2
+        await live.close(1)  # what is being checked is waited for
+        assert live.meter.broken_arguments >= 1
+
+    with caplog.at_level(logging.WARNING):
+        with_live(catalog, story)
+    assert "arguments of 'count' do not keep to its parameters: contains at #/n" in caplog.text

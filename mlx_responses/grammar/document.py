@@ -3,6 +3,7 @@
 Knows where a schema is, not what its keywords mean.
 """
 
+import json
 import re
 from typing import Any
 from urllib.parse import unquote, urljoin
@@ -47,6 +48,8 @@ class Document:
         self._schemas: list[Schema] = [False]
         self._pointers = [""]
         self._numbers: dict[str, int] = {}
+        self._alike: dict[str, int] = {}
+        """What a flat schema says -> the number of the first that says so."""
         self._anchors: dict[str, str] = {}
         """Absolute URI, or fragment name with `#` -> pointer."""
         self._bases: dict[str, str] = {}
@@ -105,9 +108,12 @@ class Document:
             schema = self._look_up(pointer)
             if not isinstance(schema, dict | bool):
                 raise refused("there is no schema here", pointer)
-            self._numbers[pointer] = len(self._schemas)
-            self._schemas.append(schema)
-            self._pointers.append(pointer)
+            said = _flat(schema)
+            known = None if said is None else self._alike.setdefault(said, len(self._schemas))
+            self._numbers[pointer] = len(self._schemas) if known is None else known
+            if self._numbers[pointer] == len(self._schemas):
+                self._schemas.append(schema)
+                self._pointers.append(pointer)
         return self._numbers[pointer]
 
     def add(self, schema: Schema) -> int:
@@ -158,3 +164,22 @@ class Document:
         if not isinstance(self._look_up(within), dict | bool):
             raise refused(f"$ref {reference!r} points at nothing", pointer)
         return self.number(within)
+
+
+_IGNORED = frozenset(("title", "description", "default", "examples"))
+_ELSEWHERE = frozenset(("$ref", "$dynamicRef", "$recursiveRef", "$id", "id", "$anchor"))
+
+
+def _flat(schema: Schema) -> str | None:
+    """What a schema without schemas inside says, annotations apart: thousands of members are often
+    of a few kinds, and each kind is worked out once. None: others may be inside, or refer to it.
+    """
+    if isinstance(schema, bool):
+        return None
+    said = {key: value for key, value in schema.items() if key not in _IGNORED}
+    if _ELSEWHERE & said.keys() or any(isinstance(value, dict) for value in said.values()):
+        return None
+    lists = (part for value in said.values() if isinstance(value, list) for part in value)
+    if any(isinstance(part, dict | list) for part in lists):
+        return None
+    return json.dumps(said, sort_keys=True)

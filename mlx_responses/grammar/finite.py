@@ -3,7 +3,6 @@
 Knows pieces only. Worked out bottom up, so that a cycle alone never counts as an end.
 """
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 from mlx_responses.grammar.members import repeated
@@ -24,49 +23,44 @@ def finite(grammar: Grammar) -> Grammar | None:
 
 
 def _ending(rules: dict[str, Piece]) -> set[str]:
-    """Rules that some text satisfies, found by asking again whoever waits for one just found."""
+    """Rules that some text satisfies. One that does not yet waits for the rule that stops it, and
+    is asked again when that is found; the last written come first, because others refer to them.
+    """
     waiting: dict[str, list[str]] = {}
-    for name, piece in rules.items():
-        for other in set(_names(piece)):
-            waiting.setdefault(other, []).append(name)
     ending: set[str] = set()
     todo = list(rules)
     while todo:
         name = todo.pop()
-        if name not in ending and _ends(rules[name], rules, ending):
+        if name in ending:
+            continue
+        missing = _missing(rules[name], rules, ending)
+        if missing is None:
             ending.add(name)
-            todo += waiting.get(name, [])
+            todo += waiting.pop(name, [])
+        else:
+            for other in missing:
+                waiting.setdefault(other, []).append(name)
     return ending
 
 
-def _names(piece: Piece) -> Iterator[str]:
+def _missing(piece: Piece, rules: dict[str, Piece], ending: set[str]) -> list[str] | None:
+    """Rules of which one at least has to end before the piece does; None: it ends."""
     match piece:
         case Rule(name):
-            yield name
-        case Seq(parts) | Alt(parts):
-            for part in parts:
-                yield from _names(part)
-        case Rep(inner, _, _):
-            yield from _names(inner)
-        case Shuffle(once=once, more=more):
-            for part in once if more is None else (*once, more):
-                yield from _names(part)
-
-
-def _ends(piece: Piece, rules: dict[str, Piece], ending: set[str]) -> bool:
-    match piece:
-        case Rule(name):
-            return name in ending or name not in rules
+            return None if name in ending or name not in rules else [name]
         case Seq(parts):
-            return all(_ends(part, rules, ending) for part in parts)
+            return next(filter(None, (_missing(part, rules, ending) for part in parts)), None)
         case Alt(options):
-            return any(_ends(option, rules, ending) for option in options)
+            found = [_missing(option, rules, ending) for option in options]
+            return None if None in found else [name for names in found for name in names or ()]
         case Rep(inner, low, _):
-            return low == 0 or _ends(inner, rules, ending)
+            return None if low == 0 else _missing(inner, rules, ending)
         case Shuffle(once=once, required=required, low=low):
-            found = [_ends(part, rules, ending) for part in once]
-            return all(found[:required]) and sum(found) >= low
-    return True
+            found = [_missing(part, rules, ending) for part in once]
+            if all(names is None for names in found[:required]) and found.count(None) >= low:
+                return None
+            return [name for names in found for name in names or ()]
+    return None
 
 
 def _without(piece: Piece, dead: frozenset[str]) -> Piece | None:

@@ -259,6 +259,7 @@ def pattern(node: Node, spelling: Spelling = encoded) -> Lexeme:
     return lexemes.either(choices) if choices else Regex(lexemes.NEVER)
 
 
+@lru_cache(maxsize=1024)
 def length(low: int, high: int | None, spelling: Spelling = encoded) -> Lexeme:
     """Spellings of `low` to `high` characters."""
     if low > UNREACHABLE_LENGTH:

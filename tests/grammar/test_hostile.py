@@ -89,6 +89,13 @@ TAKEN = {
         {"type": "object", "properties": {"kind": {"const": n}}, "required": ["kind"]}
         for n in range(60)]},
     "2^30 ways": doubling(30),
+    "5,000 members": {
+        "type": "object", "properties": {f"p{n}": {"type": "string"} for n in range(5_000)},
+        "required": [f"p{n}" for n in range(5_000)], "additionalProperties": False},
+    "1,500 kinds of members": {
+        "type": "object", "required": [f"p{n}" for n in range(1_500)],
+        "properties": {f"p{n}": {"type": "integer", "minimum": n} for n in range(1_500)},
+        "additionalProperties": False},
     "maxLength 1e9": {"type": "string", "maxLength": 10**9},
     "minLength 900,000": {"type": "string", "minLength": 900_000},
     "maxItems 1e9": {"type": "array", "maxItems": 10**9},
