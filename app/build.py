@@ -23,7 +23,7 @@ from .websocket import Sockets
 
 def build_app(live: Live, settings: Settings, sockets: Sockets) -> Litestar:
     """The server's paths over `live`, every refusal in the error envelope."""
-    visit = visits(live)
+    visit = visits(live, settings)
     named = Ignored(refuse=settings.unknown_fields == "refuse")
     return Litestar(
         route_handlers=[

@@ -98,6 +98,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             description="answer WebSocket upgrades, or refuse them with 426: clients then use HTTP"
         ),
     ] = "on"
+    fetch_urls: Annotated[
+        Literal["on", "off"],
+        Meta(
+            description="fetch files that clients name by URL, from the public internet alone; "
+            "off refuses them"
+        ),
+    ] = "off"
+    fetch_hosts: Annotated[
+        str, Meta(description="hosts that files may be fetched from: a, b; without any, all public")
+    ] = ""
     max_turns: Annotated[
         int, Meta(ge=1, description="turns in flight at once, waiting ones included; more get 429")
     ] = 256
@@ -163,6 +173,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return self.data_dir or DATA_DIR
 
     @property
+    def fetch_from(self) -> list[str]:
+        """The hosts of `fetch_hosts`."""
+        return [host.strip() for host in self.fetch_hosts.split(",") if host.strip()]
+
+    @property
     def log_path(self) -> Path:
         """Where the log is written: by whoever serves, read by `logs`."""
         return self.log_file or (self.data_dir or LOG_DIR) / LOG
@@ -175,6 +190,8 @@ GROUPS = {
     "what is kept": ("data_dir", "retention_days", "store_bytes", "kv_bytes"),
     "requests": (
         "unknown_fields",
+        "fetch_urls",
+        "fetch_hosts",
         "max_body_bytes",
         "max_turns",
         "max_connections",

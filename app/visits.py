@@ -8,11 +8,14 @@ from litestar.connection import ASGIConnection
 from mlx_responses.live import Live
 from mlx_responses.visit import Visit
 
+from .fetch import Fetcher
 from .gate import owner_of
+from .settings import Settings
 
 Visits = Callable[[ASGIConnection[Any, Any, Any, Any]], Visit]
 
 
-def visits(live: Live) -> Visits:
+def visits(live: Live, settings: Settings) -> Visits:
     """What makes a `Visit` of a request or a socket that the gate let in."""
-    return lambda connection: Visit(live, owner_of(connection.scope))
+    fetch = Fetcher(settings.fetch_from) if settings.fetch_urls == "on" else None
+    return lambda connection: Visit(live, owner_of(connection.scope), fetch)

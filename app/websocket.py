@@ -68,7 +68,7 @@ class Sockets:
     """Every open socket of a server."""
 
     def __init__(self, live: Live, settings: Settings, limits: SocketLimits | None = None) -> None:
-        self._visit = visits(live)
+        self._visit = visits(live, settings)
         self._settings = settings
         self._limits = limits or SocketLimits()
         self._ignored = Ignored(refuse=settings.unknown_fields == "refuse")

@@ -6,11 +6,13 @@ a visitor by the name of a key (None: a program of this machine without one), an
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from typing import TypeVar
 
 import msgspec
 
 from mlx_responses.archive import conversation_id, no_conversation, no_response, unknown_previous
 from mlx_responses.errors import NotFound
+from mlx_responses.fetched import Fetch, fetched
 from mlx_responses.live import Live, now
 from mlx_responses.running import Running, Sent
 from mlx_responses.session import Session
@@ -21,31 +23,35 @@ from mlx_responses.wire.request import CompactContext, CountTokens, CreateRespon
 from mlx_responses.wire.response import CompactedResponse, Response
 
 Context = CreateResponse | CountTokens | CompactContext
+AnyContext = TypeVar("AnyContext", CreateResponse, CountTokens, CompactContext)
 
 
 class Visit:
-    """`owner`: the name of the visitor's key, or None. Every method raises what `Live`'s does."""
+    """`owner`: the name of the visitor's key, or None. `fetch`: what gets files by URL, if they are
+    to be had. Every method raises what `Live`'s does."""
 
-    def __init__(self, live: Live, owner: str | None) -> None:
+    def __init__(self, live: Live, owner: str | None, fetch: Fetch | None = None) -> None:
         self._live = live
         self._owner = owner
+        self._fetch = fetch
 
     # Turns
 
     async def start(self, request: CreateResponse, session: Session | None = None) -> Running:
         """Admit a request; what it makes belongs to this visitor."""
         await self._check(request, session)
+        request = await self._whole(request)
         return await self._live.start(request, session, self._owner)
 
     async def compact(self, wanted: CompactContext) -> CompactedResponse:
         """A window that stands for a whole context."""
         await self._check(wanted)
-        return await self._live.compact(wanted)
+        return await self._live.compact(await self._whole(wanted))
 
     async def count(self, wanted: CountTokens) -> int:
         """Prompt tokens of a request."""
         await self._check(wanted)
-        return await self._live.count(wanted)
+        return await self._live.count(await self._whole(wanted))
 
     def turns(self) -> list[Response]:
         """The snapshots of what is in flight, oldest first."""
@@ -94,6 +100,9 @@ class Visit:
     ) -> conversations.Conversation:
         """A new conversation, of this visitor's."""
         await self._check_items(wanted.items)
+        if self._fetch is not None:
+            items = await fetched(wanted.items, self._fetch, "items")
+            wanted = msgspec.structs.replace(wanted, items=items)
         return await self._live.archive.create_conversation(wanted, now(), self._owner)
 
     async def conversation(self, wanted: str) -> conversations.Conversation:
@@ -122,6 +131,8 @@ class Visit:
         """Append items."""
         await self._own_conversation(wanted)
         await self._check_items(items)
+        if self._fetch is not None:
+            items = await fetched(items, self._fetch, "items")
         return await self._live.archive.add_items(wanted, items)
 
     async def conversation_item(self, wanted: str, item_id: str) -> StoredItem:
@@ -150,6 +161,13 @@ class Visit:
             raise unknown_previous(previous)
         if not isinstance(wanted.input, str):
             await self._check_items(wanted.input)
+
+    async def _whole(self, wanted: AnyContext) -> AnyContext:
+        """The request with the text of its files by URL, if those are fetched here."""
+        if self._fetch is None or isinstance(wanted.input, str):
+            return wanted
+        items = await fetched(wanted.input, self._fetch)
+        return msgspec.structs.replace(wanted, input=items)
 
     async def _check_items(self, items: Sequence[Item]) -> None:
         for position, item in enumerate(items):

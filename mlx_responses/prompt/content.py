@@ -67,8 +67,13 @@ def part_text(part: MessagePart | OutputPart, path: str) -> str:
 def file_text(part: InputFile, path: str) -> str:
     """A text file as it stands in the prompt, below its name."""
     if part.file_data is None:
-        where = "file_id" if part.file_id is not None else "file_url"
-        raise refused_file(f"a file by {where} cannot be fetched; send file_data", path)
+        if part.file_id is not None:
+            raise refused_file("a file by file_id cannot be had; send file_data", path)
+        raise refused_file(
+            "files by URL are not fetched; send file_data, or start the server with "
+            "--fetch-urls on",
+            path,
+        )
     media, data = data_url(part.file_data, path)
     try:
         text = data.decode()
