@@ -1,0 +1,150 @@
+"""What documents name is there: verbs and flags, variables, targets, modules, links, paths."""
+
+import argparse
+import re
+import shlex
+from importlib.util import find_spec
+from pathlib import Path
+from pkgutil import resolve_name
+
+import pytest
+
+from mlx_responses.app.__main__ import VERBS
+from mlx_responses.app.build import build_app
+from mlx_responses.app.cli.client import ENVIRONMENT_PREFIX
+from mlx_responses.app.settings import Settings, read_settings, setting_rows
+from mlx_responses.app.websocket import Sockets
+from mlx_responses.catalog import read_catalog
+from tests.app.scripted import ScriptedLive
+from tools.docs import PAGES, README, ROOT
+
+TEXTS = {page.name: page.read_text("utf-8") for page in [*PAGES, ROOT / "SECURITY.md"]}
+FENCE = re.compile(r"(<!-- \w+ -->\n)?```(\w*)\n(.*?)```", re.DOTALL)
+SHOWN = re.compile(r"(?:^|`|\$ |\| )(mlx-responses [^`\n]*)", re.MULTILINE)
+ENDS = {"|", ">", ">>", "&&", ";", ")"}
+VARIABLES = {row.variable for row in setting_rows()}
+OTHER_VARIABLES = {f"{ENVIRONMENT_PREFIX}{name}" for name in ("CONFIG", "KEY", "URL")}
+
+
+def fences(*languages):
+    for name, text in TEXTS.items():
+        for mark, language, code in FENCE.findall(text):
+            if language in languages:
+                yield name, mark.strip(), code
+
+
+def commands():
+    """Every command line of ours that a document shows, without what it is piped into."""
+    for name, text in TEXTS.items():
+        for line in SHOWN.findall(text):
+            lexer = shlex.shlex(line.strip(), posix=True, punctuation_chars=True)
+            lexer.commenters = "#"
+            words = list(lexer)
+            end = next((at for at, word in enumerate(words) if word in ENDS), len(words))
+            yield pytest.param(words[1:end], id=f"{name}: {' '.join(words[1:end])}")
+
+
+def parser_of(verb):
+    parser = argparse.ArgumentParser(prog=verb, allow_abbrev=False)
+    resolve_name(f"mlx_responses.app.cli.{verb}").add_arguments(parser)
+    return parser
+
+
+def refused(words):
+    try:
+        parser_of(words[0]).parse_args(words[1:])
+    except SystemExit as left:
+        return left.code  # 0 after --help
+    return 0
+
+
+@pytest.mark.parametrize("words", commands())
+def test_a_command_that_is_shown_is_one_that_parses(words):
+    assert words[0] in ("VERB", "--version") or not refused(words)
+
+
+def test_every_verb_is_documented_beside_the_table():
+    told = " ".join(re.sub(r"<!-- table.*?<!-- end -->", "", t, flags=re.S) for t in TEXTS.values())
+    assert [verb for verb in VERBS if not re.search(rf"(`|mlx-responses ){verb}\b", told)] == []
+
+
+def test_every_program_that_is_shown_is_run_or_has_only_our_commands():
+    for name, mark, code in fences("sh", "python", "console", ""):
+        if mark in ("<!-- run -->", "<!-- tour -->"):
+            continue
+        for line in code.splitlines():
+            assert re.match(r"(git diff \| )?(mlx-responses|make) ", line), f"{name}: {line}"
+
+
+def test_every_flag_and_variable_that_is_named_exists():
+    text = " ".join(TEXTS.values())
+    named = set(re.findall(rf"{ENVIRONMENT_PREFIX}[A-Z_]+", text))
+    assert named - VARIABLES - OTHER_VARIABLES == {f"{ENVIRONMENT_PREFIX}"} & named
+    flags = {option for verb in VERBS for option in flags_of(parser_of(verb))}
+    for script in (ROOT / "bench").glob("*.py"):
+        flags |= set(re.findall(r'"(--[a-z-]+)"', script.read_text("utf-8")))
+    shown = re.findall(r"`(--[a-z][a-z-]+)", text)
+    assert set(shown) - flags == set()
+
+
+def flags_of(parser):
+    for action in parser._actions:
+        yield from action.option_strings
+        if isinstance(action, argparse._SubParsersAction):
+            for child in action.choices.values():
+                yield from flags_of(child)
+
+
+def test_every_target_of_make_and_module_that_is_named_exists():
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    for name, text in TEXTS.items():
+        for target in re.findall(r"(?:`|^)make ([a-z]+)", text, re.MULTILINE):
+            assert re.search(rf"^{target}:", makefile, re.MULTILINE), f"{name}: make {target}"
+        for module in re.findall(r"python -m ((?:app|bench|tools)[\w.]*)", text):
+            assert find_spec(module), f"{name}: {module}"
+
+
+def test_every_link_to_a_file_leads_to_one():
+    for page in [*PAGES, ROOT / "SECURITY.md", ROOT / "ARCHITECTURE.md"]:
+        for link in re.findall(r"\]\(([^)#:]+)\)", page.read_text("utf-8")):
+            assert (page.parent / link).exists(), f"{page.name}: {link}"
+        for path in re.findall(r"`((?:tests|bench|tools)/[\w/]+\.py)`", page.read_text("utf-8")):
+            assert (ROOT / path).exists(), f"{page.name}: {path}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_page_can_be_found_from_readme(page):
+    assert page == README or f"docs/{page.name}" in TEXTS[README.name]
+
+
+def test_what_is_shown_of_files_can_be_read(tmp_path):
+    path = tmp_path / "shown.toml"
+    shown = list(fences("toml"))
+    assert {name for name, _, _ in shown} == {"configuration.md", "models.md"}
+    for name, _, code in shown:
+        path.write_text(code, "utf-8")
+        if name == "configuration.md":
+            assert read_settings({"config": str(path)}, {}).port == 9000
+        else:
+            assert read_catalog(Path(path)).resolve("gpt-5").name == "mine"
+
+
+def test_the_endpoints_of_readme_are_those_of_the_server():
+    live, settings = ScriptedLive(), Settings()
+    app = build_app(live, settings, Sockets(live, settings))
+    served = {
+        (method, re.sub(r"\{\w+\}", "{}", route.path_format))
+        for route in app.routes
+        for method in getattr(route, "methods", ())
+        if method != "OPTIONS"
+    }
+    rows = re.findall(
+        r"^\| ([^|]*) \| (?:native|adapted|ours) \|", TEXTS[README.name], re.MULTILINE
+    )
+    told = {
+        (method, re.sub(r"\{\w+\}", "{}", path))
+        for row in rows
+        for path in re.findall(r"/[\w/{}]+", row)
+        for method in re.findall(r"[A-Z]{3,}", row)
+    }
+    assert told == served
