@@ -129,6 +129,15 @@ def test_what_is_shown_of_files_can_be_read(tmp_path):
             assert read_catalog(Path(path)).resolve("gpt-5").name == "mine"
 
 
+def test_every_message_and_code_of_troubleshooting_is_one_that_we_say():
+    rooms = ("mlx_responses", "app", "tools")
+    said = "\n".join(p.read_text("utf-8") for r in rooms for p in (ROOT / r).rglob("*.*[yh]"))
+    symptoms = re.findall(r"^\| ([^|]*`[^|]*) \|", TEXTS["troubleshooting.md"], re.MULTILINE)
+    told = {word for symptom in symptoms for word in re.findall(r"`([^`]+)`", symptom)}
+    assert len(told) > 10
+    assert {word for word in told if word not in said} == set()
+
+
 def test_the_endpoints_of_readme_are_those_of_the_server():
     live, settings = ScriptedLive(), Settings()
     app = build_app(live, settings, Sockets(live, settings))

@@ -17,7 +17,7 @@ from mlx_responses.app.cli.terminal import Terminal
 from mlx_responses.app.launch import Job, Launchd, LaunchFailed, Systemd, job_of, service_here
 from mlx_responses.app.launch.service import execute
 from mlx_responses.app.logs import logged
-from mlx_responses.app.runfile import Server, announced
+from mlx_responses.app.runfile import Server, announced, find_server
 from mlx_responses.app.settings import Settings, SettingsError
 from tests.app.launch.recorded import Recorded
 
@@ -204,11 +204,20 @@ def test_the_job_is_serve_with_whole_paths_and_no_secret(tmp_path):
         job_of({"port": "many"}, {})
 
 
-def test_the_command_line_of_a_job_runs(tmp_path):
-    job = job_of({}, {})
-    done = subprocess.run([*job.argv, "--help"], cwd=tmp_path, capture_output=True, text=True)
-    assert done.returncode == 0
-    assert "--log-stderr" in done.stdout
+def test_what_the_service_starts_serves_from_anywhere_and_ends_well_when_stopped(tmp_path):
+    """Code 0 is what tells launchd and systemd that it was stopped, and did not crash."""
+    job = job_of({"port": "0", "data_dir": str(tmp_path), "log_stderr": "off"}, {"HF_HOME": "/x"})
+    with subprocess.Popen(
+        job.argv, env=job.environment, cwd="/", stderr=subprocess.PIPE, text=True
+    ) as process:
+        said = []
+        for line in process.stderr:
+            said.append(line)
+            if line.startswith("try: "):
+                assert find_server(tmp_path).pid == process.pid
+                process.terminate()
+    assert process.returncode == 0
+    assert [line.split(" ")[0] for line in said] == ["mlx-responses", "listening", "try:"]
 
 
 def test_a_unit_file_is_one_that_parses_to_the_same_words(tmp_path):
