@@ -98,11 +98,10 @@ class Menubar:
             self._deeds.remove(deed)
             if (failure := deed.exception()) is not None:
                 self._tell(failure)
-        if self._looking is not None and self._looking.done():
-            self._show(self._looking.result())
-            self._looking = None
-        if self._looking is None:
-            self._looking = self._workers.submit(self._look)
+        if self._looking is None or self._looking.done():
+            found, self._looking = self._looking, self._workers.submit(self._look)
+            if found is not None:
+                self._show(found.result())
 
     def _tell(self, failure: BaseException) -> None:
         if not isinstance(failure, Failure):

@@ -5,18 +5,20 @@ import itertools
 import os
 import subprocess
 import sys
+import threading
 from concurrent.futures import Executor, Future
 
 import httpx
 import pytest
 
 from mlx_responses.app.__main__ import main
+from mlx_responses.app.cli import menubar as verb
 from mlx_responses.app.cli.client import Client, Refused
-from mlx_responses.app.launch import Systemd
+from mlx_responses.app.launch import LaunchFailed, Systemd, execute
 from mlx_responses.app.launch.controls import Controls, spawn
 from mlx_responses.app.launch.glance import Glance, Look, Model
 from mlx_responses.app.launch.menubar import SECONDS, Menubar
-from mlx_responses.app.runfile import Server
+from mlx_responses.app.runfile import Server, find_server
 from mlx_responses.errors import Failure
 from tests.app.launch import fake_rumps
 from tests.app.launch.recorded import Recorded
@@ -203,6 +205,34 @@ def test_a_look_where_nobody_serves_or_answers_raises_nothing(tmp_path):
     assert "does not answer" in glance.fault
 
 
+def test_it_starts_sees_and_stops_a_real_server(tmp_path):
+    config = tmp_path / "config.toml"
+    config.write_text(f"port = 0\ndata_dir = '{tmp_path}'\n")
+    service = Systemd(Recorded(), config=tmp_path)
+    controls = Controls(execute, spawn, service, ("--config", str(config)))
+
+    clock = itertools.count().__next__
+
+    def ask():
+        return Client(find_server(tmp_path).url, None)
+
+    def until(wanted):
+        for _ in range(600):
+            if wanted(glance := look()):
+                return glance
+            threading.Event().wait(0.1)
+        raise AssertionError(look())
+
+    look = Look(lambda: find_server(tmp_path), ask, service, tmp_path / "none", clock)
+    controls.start()
+    try:
+        seen = until(lambda glance: glance.url and not glance.fault)
+        assert seen.models == (Model("pocket", True),)
+    finally:
+        controls.stop()
+    assert look() == Glance()
+
+
 def test_a_spawned_process_has_a_session_of_its_own(tmp_path):
     made = tmp_path / "made"
     program = f"import os; print(os.getsid(0), file=open('{made}.part', 'w'), flush=True)"
@@ -216,6 +246,8 @@ def test_away_from_macos_the_verb_says_where_to_look(capsys):
     if sys.platform != "darwin":
         assert main(["menubar"]) == 1
         assert "`mlx-responses ps` shows the same here" in capsys.readouterr().err
+        with pytest.raises(LaunchFailed, match="-m pip install rumps"):
+            verb._rumps("darwin")
 
 
 def test_the_recorded_surface_is_that_of_rumps():
