@@ -2,9 +2,10 @@
 PY := .venv/bin/python
 READY := .venv/.ready
 POCKET := .venv/.ready-pocket
+FUZZ := .venv/.ready-fuzz
 ARGS :=
 
-.PHONY: setup run test slow clients check fmt bench traces docs pocket
+.PHONY: setup run test slow fuzz clients check fmt bench traces docs pocket
 
 setup: $(READY) ; @echo "ready: .venv"
 
@@ -13,6 +14,8 @@ run: $(READY) ; @.venv/bin/mlx-responses serve $(ARGS)
 test: $(READY) ; @$(PY) -m pytest $(ARGS)
 
 slow: $(READY) ; @$(PY) -m pytest -m 'slow' --timeout 1200 $(ARGS)
+
+fuzz: $(FUZZ) ; @$(PY) -m tools.fuzz $(ARGS)
 
 clients: $(READY) ; @sh tools/clients.sh && $(PY) -m pytest -m 'clients' $(ARGS)
 
@@ -36,3 +39,5 @@ pocket: $(POCKET) ; @$(PY) -m tools.pocket.make
 $(READY): pyproject.toml constraints.txt tools/setup.sh ; @sh tools/setup.sh dev && touch $@
 
 $(POCKET): $(READY) ; @sh tools/setup.sh dev,pocket && touch $@
+
+$(FUZZ): $(READY) ; @sh tools/setup.sh dev,fuzz && touch $@

@@ -22,7 +22,7 @@ class Sent(msgspec.Struct, frozen=True, gc=False):
 
 def encoded(events: list[Event]) -> list[Sent]:
     """Events as they go out."""
-    return [Sent(event.type, codec.encode(event)) for event in events]
+    return [Sent(event.type, codec.encode_line(event)) for event in events]
 
 
 class Running:

@@ -14,6 +14,7 @@ VERBS = [
     "run",
     "test",
     "slow",
+    "fuzz",
     "clients",
     "check",
     "fmt",

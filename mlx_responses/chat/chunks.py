@@ -102,7 +102,7 @@ class Chunks:
 
 
 def _data(value: msgspec.Struct) -> bytes:
-    return b"data: %b\n\n" % codec.encode(value)
+    return b"data: %b\n\n" % codec.encode_line(value)
 
 
 def _error(response: Response) -> ErrorBody:
