@@ -54,7 +54,7 @@ class Launchd:
     def status(self) -> Status:
         """As `launchctl print` tells."""
         code, output = self._run(["launchctl", "print", self._target])
-        facts = dict(re.findall(r"^\t(state|pid|last exit code) = (\S+)", output, re.MULTILINE))
+        facts = dict(re.findall(r"^\t(state|pid|last exit code) = (-?\w+)", output, re.MULTILINE))
         if code:
             facts = {}
         return Status(

@@ -100,9 +100,9 @@ def test_launchd_says_how_the_service_is(tmp_path):
     service.install(JOB)
     run.answers[PRINT] = (0, LOADED)
     assert (service.status().running, service.status().pid) == (True, 4711)
-    crashed = "\tstate = not running\n\tlast exit code = 1\n"
-    run.answers[PRINT] = (0, crashed)
-    assert (service.status().running, service.status().last_exit) == (False, 1)
+    for told, code in (("1", 1), ("78: EX_CONFIG", 78), ("(never exited)", None)):
+        run.answers[PRINT] = (0, f"\tstate = not running\n\tlast exit code = {told}\n")
+        assert (service.status().running, service.status().last_exit) == (False, code)
 
 
 def test_systemd_is_given_exactly_this(tmp_path):
