@@ -104,6 +104,14 @@ def test_every_target_of_make_and_module_that_is_named_exists():
             assert find_spec(module), f"{name}: {module}"
 
 
+def test_every_target_of_make_is_told_to_contributors():
+    (targets,) = re.findall(
+        r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE
+    )
+    told = set(re.findall(r"make ([a-z]+)", TEXTS["contributing.md"] + TEXTS[README.name]))
+    assert set(targets.split()) - told == set()
+
+
 def test_every_link_to_a_file_leads_to_one():
     for page in [*PAGES, ROOT / "SECURITY.md", ROOT / "ARCHITECTURE.md"]:
         for link in re.findall(r"\]\(([^)#:]+)\)", page.read_text("utf-8")):
