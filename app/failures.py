@@ -46,6 +46,7 @@ class NotReady(Failure):
     """Turns cannot be run or kept now; whoever balances load asks elsewhere."""
 
     status = 503
+    retry_after_seconds = 5
 
 
 class UpgradeRefused(Failure):
@@ -65,7 +66,7 @@ def envelope(failure: Failure) -> ErrorEnvelope:
 def answer(failure: Failure, headers: dict[str, str] | None = None) -> Response[bytes]:
     """The whole HTTP answer for a failure."""
     headers = dict(headers or {})
-    if isinstance(failure, Overloaded):
+    if isinstance(failure, Overloaded | NotReady):
         headers["retry-after"] = str(failure.retry_after_seconds)
     if isinstance(failure, UpgradeRefused):
         headers["connection"] = "close"  # what follows an upgrade is not read as HTTP any more

@@ -4,6 +4,7 @@ A page that the user has open can send requests here, and a name that it control
 point here; neither gets past `Host` and `Origin`. Knows headers and peers, and no path.
 """
 
+import asyncio
 import ipaddress
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
@@ -30,7 +31,12 @@ Headers = dict[bytes, bytes]
 READING = frozenset(["GET", "HEAD", "OPTIONS"])
 METHODS = "GET, POST, DELETE, OPTIONS"
 PREFLIGHT_SECONDS = 600
-SHOWN = f"{HEADER}, x-ignored-fields, retry-after"
+BEGAN = "began"
+"""In a request's state: when its head had come, in the loop's time."""
+SHOWN = (
+    f"{HEADER}, x-ignored-fields, retry-after, x-ratelimit-limit-requests, "
+    "x-ratelimit-remaining-requests, openai-processing-ms"
+)
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,7 +65,7 @@ class Gate:
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
-        scope.setdefault("state", {})
+        scope.setdefault("state", {})[BEGAN] = asyncio.get_running_loop().time()
         headers: Headers = dict(scope["headers"])
         origin = headers.get(b"origin", b"").decode("latin-1")
         foreign = bool(origin) and not _is_same(origin, headers)

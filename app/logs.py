@@ -1,5 +1,5 @@
 """Where the server logs: to standard error, and into a file that `logs` reads and that never grows
-beyond a few megabytes. Does not know what is logged.
+beyond a few megabytes; as text, or a JSON object a line. Does not know what is logged.
 """
 
 import contextlib
@@ -7,6 +7,11 @@ import logging
 import logging.handlers
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import msgspec
+
+from mlx_responses.record import FACTS
 
 from .settings import Settings, SettingsError
 
@@ -18,6 +23,24 @@ SAID = "said"
 """Marks a record, as `extra`, that whoever started the server was told already: for the file."""
 
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
+
+class Json(logging.Formatter):
+    """A record as one JSON object on one line: time, level, logger, message, then what the line
+    says by name (a turn's ids, key, counts and times), then a traceback if there is one."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line."""
+        said: dict[str, object] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+            **getattr(record, FACTS, {}),
+        }
+        if record.exc_info:
+            said["traceback"] = self.formatException(record.exc_info)
+        return msgspec.json.encode(said).decode()
 
 
 @contextlib.contextmanager
@@ -33,7 +56,7 @@ def logged(settings: Settings) -> Iterator[None]:
     before = root.level
     root.setLevel(level)
     for handler in handlers:
-        handler.setFormatter(logging.Formatter(FORMAT))
+        handler.setFormatter(Json() if settings.log_format == "json" else logging.Formatter(FORMAT))
         root.addHandler(handler)
     try:
         yield

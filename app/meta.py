@@ -10,6 +10,7 @@ from litestar.handlers import HTTPRouteHandler
 from mlx_responses.catalog import Catalog, ModelSpec
 from mlx_responses.errors import StoreFailed
 from mlx_responses.live import Live, LiveStatus
+from mlx_responses.upkeep import STUCK
 from mlx_responses.wire import codec
 from mlx_responses.wire.response import Model
 
@@ -75,7 +76,10 @@ def routes(live: Live) -> list[HTTPRouteHandler]:
 
     @get("/ready")
     async def ready() -> Response[bytes]:
-        """A server listens only when its model is loaded; what may fail later is the store."""
+        """A server listens only when its model is loaded; what may fail later is the store, or a
+        step that never ends."""
+        if live.status().stuck:
+            raise NotReady(STUCK, code="engine_stuck")
         try:
             probed = asyncio.wrap_future(live.archive.store.probe())
             await asyncio.wait_for(probed, READY_SECONDS)

@@ -17,10 +17,12 @@ import uvloop
 
 from mlx_responses import __version__
 from mlx_responses.archive import Archive
+from mlx_responses.errors import EngineStuck
 from mlx_responses.limits import LiveLimits
 from mlx_responses.live import Live, mint
 from mlx_responses.seal import Seal, read_key
 from mlx_responses.store import Store
+from mlx_responses.upkeep import STUCK
 
 from . import access
 from .build import build_app
@@ -64,7 +66,10 @@ def run(settings: Settings, say: Say) -> None:
 
 
 async def serve(settings: Settings, say: Say, stop: asyncio.Event | None = None) -> None:
-    """As `run`, on a loop that runs already; `stop` does what a signal does."""
+    """As `run`, on a loop that runs already; `stop` does what a signal does.
+
+    Raises `EngineStuck` at the end if a step of the engine never ended: its thread is still there.
+    """
     stop = stop or asyncio.Event()
     catalog = open_catalog(settings)
     access.check(settings)
@@ -91,13 +96,18 @@ async def serve(settings: Settings, say: Say, stop: asyncio.Event | None = None)
                 wired_bytes=settings.wired_bytes,
                 idle_unload_seconds=settings.idle_unload_seconds,
                 stall_seconds=settings.stall_seconds,
+                stuck_seconds=settings.stuck_seconds,
             ),
         )
+        watching = asyncio.ensure_future(_stop_when_stuck(live, stop))
         try:
             if await _unless_stopped(stop, live.open()):
                 await listen(live, settings, listener, say=say, stop=stop)
         finally:
+            watching.cancel()
             await live.close(settings.drain_seconds)
+    if live.stuck.is_set():
+        raise EngineStuck(STUCK)
 
 
 async def listen(
@@ -196,6 +206,11 @@ def _signals(stop: asyncio.Event) -> Iterator[None]:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, caught)
     yield
+
+
+async def _stop_when_stuck(live: Live, stop: asyncio.Event) -> None:
+    await live.stuck.wait()
+    stop.set()
 
 
 async def _stop_server(stop: asyncio.Event, server: uvicorn.Server) -> None:

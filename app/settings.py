@@ -146,6 +146,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         float,
         Meta(ge=0.01, description="longest wait of running streams while other prompts are read"),
     ] = 0.2
+    stuck_seconds: Annotated[
+        float,
+        Meta(
+            ge=0,
+            description="a step of the engine that takes longer is stuck: its turns fail, and the "
+            "server exits with 75, to be started again; 0 waits for ever",
+        ),
+    ] = 180.0
     heartbeat_seconds: Annotated[
         float,
         Meta(ge=0.01, description="silence after which a stream repeats response.in_progress"),
@@ -156,6 +164,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], Meta(description="least level logged")
     ] = "info"
+    log_format: Annotated[
+        Literal["text", "json"], Meta(description="lines for people, or a JSON object a line")
+    ] = "text"
     log_file: Annotated[
         Path | None,
         Meta(
@@ -199,7 +210,14 @@ GROUPS = {
         "heartbeat_seconds",
         "stall_seconds",
     ),
-    "the process": ("drain_seconds", "log_level", "log_file", "log_stderr"),
+    "the process": (
+        "drain_seconds",
+        "stuck_seconds",
+        "log_level",
+        "log_format",
+        "log_file",
+        "log_stderr",
+    ),
 }
 """The fields as --help shows them; one that is named nowhere comes under `MORE`."""
 MORE = "more"

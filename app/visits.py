@@ -10,6 +10,7 @@ from mlx_responses.visit import Visit
 
 from .fetch import Fetcher
 from .gate import owner_of
+from .request_id import request_id
 from .settings import Settings
 
 Visits = Callable[[ASGIConnection[Any, Any, Any, Any]], Visit]
@@ -18,4 +19,9 @@ Visits = Callable[[ASGIConnection[Any, Any, Any, Any]], Visit]
 def visits(live: Live, settings: Settings) -> Visits:
     """What makes a `Visit` of a request or a socket that the gate let in."""
     fetch = Fetcher(settings.fetch_from) if settings.fetch_urls == "on" else None
-    return lambda connection: Visit(live, owner_of(connection.scope), fetch)
+
+    def visit(connection: ASGIConnection[Any, Any, Any, Any]) -> Visit:
+        scope = connection.scope
+        return Visit(live, owner_of(scope), fetch, request_id(scope))
+
+    return visit

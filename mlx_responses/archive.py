@@ -99,7 +99,7 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
 class Order(msgspec.Struct, frozen=True):
     """A response to make: a request in its context. `logged`: how many of its events are kept
     already, where an earlier process had begun it. `preface`: the sealed summary of what its
-    context was, if that was told in short first."""
+    context was, if that was told in short first. `request_id`: what whoever asked calls it."""
 
     id: str
     created_at: int
@@ -107,6 +107,7 @@ class Order(msgspec.Struct, frozen=True):
     context: Context
     logged: int = 0
     preface: str | None = None
+    request_id: str | None = None
 
 
 class Archive:

@@ -7,8 +7,11 @@
     ├── NotFound          404   the path or a name in the body points at nothing
     │   └── ModelNotFound 404   no model of that name
     ├── Overloaded        429   a bound is reached; later it may work (`retry_after_seconds`)
+    │   └── Unavailable   503   the server is ending; the next one may do it
     └── ServerFault       500   our side failed; the request may be fine
         ├── EngineFailed  500   the engine lost this turn and goes on with the others
+        │   └── EngineStuck 500 the engine does not end a step; the process has to
+        ├── TemplateFailed 500  a model's chat template has a defect
         ├── LoadFailed    500   a model's files cannot be read into memory
         └── StoreFailed   500   the database of responses cannot be read or written
 
@@ -70,6 +73,13 @@ class Overloaded(Failure):
         self.retry_after_seconds = retry_after_seconds
 
 
+class Unavailable(Overloaded):
+    """The server is ending, or about to be started again; come back then."""
+
+    status = 503
+    default_code = "server_unavailable"
+
+
 class ServerFault(Failure):
     """Our side failed; the request may be fine."""
 
@@ -78,6 +88,16 @@ class ServerFault(Failure):
 
 class EngineFailed(ServerFault):
     """The engine lost this turn (and rebuilt itself); other turns go on."""
+
+
+class EngineStuck(EngineFailed):
+    """The engine does not end a step; the server ends itself, to be started again."""
+
+
+class TemplateFailed(ServerFault):
+    """A model's chat template has a defect; the message names the model and what went wrong."""
+
+    default_code = "chat_template_failed"
 
 
 class LoadFailed(ServerFault):

@@ -22,6 +22,7 @@ class LiveLimits(msgspec.Struct, frozen=True, kw_only=True):
     wired_bytes        of that Metal keeps resident; 0: as the system likes
     idle_unload_seconds  a model without work for so long is let go of, unless pinned; 0: never
     stall_seconds      what running streams may wait while other prompts are read
+    stuck_seconds      a step of the engine that takes longer never ends; 0: they all do
     """
 
     turns: int = 256
@@ -35,6 +36,7 @@ class LiveLimits(msgspec.Struct, frozen=True, kw_only=True):
     wired_bytes: int = 0
     idle_unload_seconds: float = 0.0
     stall_seconds: float = 0.2
+    stuck_seconds: float = 0.0
 
 
 def of_engine(limits: LiveLimits) -> Limits:

@@ -20,14 +20,15 @@ from mlx_responses.desk import Desk
 from mlx_responses.engine.engine import Engine, Status
 from mlx_responses.engine.job import Outcome
 from mlx_responses.engine.load import Loaded
-from mlx_responses.errors import Failure, Overloaded, RequestError
+from mlx_responses.errors import Failure, Overloaded, RequestError, Unavailable
 from mlx_responses.limits import LiveLimits, of_engine
 from mlx_responses.plan import Plan
-from mlx_responses.record import DAY_SECONDS, EventLog, Recorder, remember
+from mlx_responses.record import EventLog, Recorder, remember
 from mlx_responses.running import Running, Sent, encoded
 from mlx_responses.session import Session
 from mlx_responses.summaries import Summaries
 from mlx_responses.turn import Turn
+from mlx_responses.upkeep import STUCK, Upkeep
 from mlx_responses.wire import codec
 from mlx_responses.wire.request import CompactContext, CountTokens, CreateResponse
 from mlx_responses.wire.response import CompactedResponse, Response
@@ -38,8 +39,6 @@ Deliver = Callable[[list[Outcome]], None]
 
 ENGINE_STOP_SECONDS = 30.0
 """A step of a large model, reading a chunk of a prompt, takes seconds and cannot be broken off."""
-UPKEEP_SECONDS = 600.0
-"""Between two looks for what has expired: retention counts in days."""
 
 
 def mint(prefix: str) -> str:
@@ -53,10 +52,11 @@ def now() -> int:
 
 
 class LiveStatus(msgspec.Struct, frozen=True):
-    """What is in flight, and the engine under it."""
+    """What is in flight, and the engine under it. `stuck`: it has to be started again."""
 
     turns: int
     engine: Status
+    stuck: bool = False
 
 
 class InFlight(msgspec.Struct, frozen=True):
@@ -97,7 +97,13 @@ class Live:
         self._desk = Desk()
         self._bounds = Bounds(self._limits.grammar_folder)
         self._loop: asyncio.AbstractEventLoop  # filled by `open`
-        self._chores: list[asyncio.Task[None]] = []  # made by `open`
+        self._upkeep = Upkeep(
+            archive,
+            self._engine,
+            self._limits,
+            turns=lambda: [flight.turn for flight in self._turns.values()],
+            now=now,
+        )
 
     def _own_engine(self, deliver: Deliver) -> Engine:
         return Engine(deliver=deliver, limits=of_engine(self._limits))
@@ -110,8 +116,7 @@ class Live:
         self._loop = asyncio.get_running_loop()
         spec = self.catalog.resolve(self.default_model)
         self._engine.start()
-        chores = (self._beat(), self._keep_house())
-        self._chores = [self._loop.create_task(chore) for chore in chores]
+        self._upkeep.start()
         await self._load(spec)
         await asyncio.wrap_future(self._engine.load(spec))
         for order in await recovery.take_up(self.archive):
@@ -128,21 +133,28 @@ class Live:
         if self._closing:
             return
         self._closing = True
-        for chore in self._chores:
-            chore.cancel()
+        self._upkeep.stop()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=drain_seconds)
         for flight in self._turns.values():
             flight.turn.abort("The server is shutting down.")
         if self._tasks:
             await asyncio.wait(self._tasks)
-        await asyncio.to_thread(self._engine.close, timeout_seconds=ENGINE_STOP_SECONDS)
+        if self.stuck.is_set():
+            self._engine.abandon()
+        else:
+            await asyncio.to_thread(self._engine.close, timeout_seconds=ENGINE_STOP_SECONDS)
         self._desk.close()
         self._bounds.close()
 
     def status(self) -> LiveStatus:
         """Counts for `/health`, cheap enough to ask every second."""
-        return LiveStatus(turns=len(self._turns), engine=self._engine.status())
+        return LiveStatus(len(self._turns), self._engine.status(), self.stuck.is_set())
+
+    @property
+    def stuck(self) -> asyncio.Event:
+        """Set when the engine is stuck for good: every turn has been told, none is admitted."""
+        return self._upkeep.stuck
 
     def waiting(self) -> tuple[str, ...]:
         """The ids of turns that wait for a place, the next one first."""
@@ -158,17 +170,23 @@ class Live:
         return None if flight is None else flight.owner == owner
 
     async def start(
-        self, request: CreateResponse, session: Session | None = None, owner: str | None = None
+        self,
+        request: CreateResponse,
+        session: Session | None = None,
+        owner: str | None = None,
+        request_id: str | None = None,
     ) -> Running:
         """Admit a request. Raises a `Failure` for whatever can be known before generation.
 
-        A refused continuation of a connection's turn makes the connection forget that turn.
+        `request_id`: what whoever asks calls it, for the log. A refused continuation of a
+        connection's turn makes the connection forget that turn.
         """
         try:
             self._admit()
             request = self._resolved(request)
             context = await self.archive.context(request, session, owner)
-            return await self._launch(Order(mint("resp"), now(), request, context), session)
+            order = Order(mint("resp"), now(), request, context, request_id=request_id)
+            return await self._launch(order, session)
         except Failure:
             if session is not None and request.previous_response_id is not None:
                 session.forget(request.previous_response_id, request.stream_id)
@@ -266,8 +284,9 @@ class Live:
         self._busy_conversations.add(conversation)
 
     def _admit(self) -> None:
-        if self._closing:
-            raise Overloaded("The server is shutting down.", retry_after_seconds=5)
+        if self._closing or self.stuck.is_set():
+            why = STUCK if self.stuck.is_set() else "The server is shutting down."
+            raise Unavailable(why, retry_after_seconds=5)
         if len(self._turns) >= self._limits.turns:
             raise Overloaded(
                 f"{len(self._turns)} turns are in flight, the most this server takes; try again."
@@ -379,22 +398,3 @@ class Live:
             flight = self._turns.get(outcome.job_id)
             if flight is not None:  # a cancelled turn has left before its row did
                 flight.turn.hear(outcome)
-
-    async def _beat(self) -> None:
-        """Say `response.in_progress` again where a turn has been silent for too long."""
-        pause = min(1.0, self._limits.heartbeat_seconds / 2)
-        while True:
-            await asyncio.sleep(pause)
-            for flight in self._turns.values():
-                flight.turn.beat(self._limits.heartbeat_seconds - pause)
-
-    async def _keep_house(self) -> None:
-        """Delete what has expired, and the oldest when there is too much; caches too."""
-        while True:
-            try:
-                await asyncio.to_thread(self.archive.store.expire, now())
-                await asyncio.to_thread(self.archive.store.shrink, self._limits.store_bytes)
-            except Failure as failure:
-                log.error("upkeep of the store failed: %s", failure)
-            self._engine.expire(now() - self._limits.retention_days * DAY_SECONDS)
-            await asyncio.sleep(UPKEEP_SECONDS)

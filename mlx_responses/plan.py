@@ -45,6 +45,7 @@ class Plan(msgspec.Struct, frozen=True):
     seal      for thoughts, where the request wants them sealed
     compact   the text is a summary: it becomes this sealed item, and nothing else is shown
     preface   a sealed summary that the answer begins with
+    request_id  what whoever asked calls it, for the log
     logprobs  text deltas carry them
     one_call  the turn ends with its first tool call (`parallel_tool_calls: false`)
     warm_up   the prompt is read into the cache, and nothing is said (`generate: false`)
@@ -63,6 +64,7 @@ class Plan(msgspec.Struct, frozen=True):
     seal: Sealing | None = None
     compact: Sealing | None = None
     preface: str | None = None
+    request_id: str | None = None
 
 
 def plan(draft: Draft, source: Source | None, seal: Seal) -> Plan:
@@ -103,6 +105,7 @@ def plan(draft: Draft, source: Source | None, seal: Seal) -> Plan:
         seal=partial(seal.close, purpose="reasoning") if SEALED in request.include else None,
         compact=_compacting(context, seal),
         preface=order.preface,
+        request_id=order.request_id,
     )
 
 

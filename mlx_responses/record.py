@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 
 import msgspec
@@ -23,6 +23,8 @@ from mlx_responses.wire.response import Response, Usage
 log = logging.getLogger(__name__)
 
 DAY_SECONDS = 86_400
+FACTS = "facts"
+"""Marks a record, as `extra`: what its line says, by name, for logs that are read by programs."""
 
 
 def stored_turn(
@@ -91,7 +93,8 @@ class Recorder:
         Where that fails, `store` tells so in the snapshot and the last event.
         """
         final, timings = turn.snapshot, turn.timings()
-        log.info("%s", told(final, planned.context.owner, timings))
+        facts = facts_of(final, timings, key=planned.context.owner, request=planned.request_id)
+        log.info("%s", told(facts), extra={FACTS: facts})
         usage = final.usage or Usage(0, 0, 0)
         first_ms, total_ms = timings.first_token_ms, timings.total_ms
         self.meter.note(Cost(final.model, final.status, usage, first_ms, total_ms))
@@ -115,13 +118,16 @@ class Recorder:
         return final, events
 
 
-def told(final: Response, owner: str | None, timings: Timings) -> str:
+def facts_of(
+    final: Response, timings: Timings, *, key: str | None, request: str | None
+) -> dict[str, str | int]:
     """A turn's line in the log: names, counts and times; never a word of what was said."""
     usage = final.usage or Usage(0, 0, 0)
-    facts = {
+    return {
         "response": final.id,
+        "request": request or "-",
         "model": final.model,
-        "key": owner or "-",
+        "key": key or "-",
         "status": final.status,
         "input": usage.input_tokens,
         "cached": usage.input_tokens_details.cached_tokens,
@@ -130,6 +136,10 @@ def told(final: Response, owner: str | None, timings: Timings) -> str:
         "first_token_ms": timings.first_token_ms,
         "total_ms": timings.total_ms,
     }
+
+
+def told(facts: Mapping[str, str | int]) -> str:
+    """Facts as text."""
     return " ".join(f"{name}={value}" for name, value in facts.items())
 
 

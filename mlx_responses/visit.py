@@ -28,12 +28,20 @@ AnyContext = TypeVar("AnyContext", CreateResponse, CountTokens, CompactContext)
 
 class Visit:
     """`owner`: the name of the visitor's key, or None. `fetch`: what gets files by URL, if they are
-    to be had. Every method raises what `Live`'s does."""
+    to be had. `request_id`: what the visitor's request is called in the log. Every method raises
+    what `Live`'s does."""
 
-    def __init__(self, live: Live, owner: str | None, fetch: Fetch | None = None) -> None:
+    def __init__(
+        self,
+        live: Live,
+        owner: str | None,
+        fetch: Fetch | None = None,
+        request_id: str | None = None,
+    ) -> None:
         self._live = live
         self._owner = owner
         self._fetch = fetch
+        self._request_id = request_id
 
     # Turns
 
@@ -41,7 +49,7 @@ class Visit:
         """Admit a request; what it makes belongs to this visitor."""
         await self._check(request, session)
         request = await self._whole(request)
-        return await self._live.start(request, session, self._owner)
+        return await self._live.start(request, session, self._owner, self._request_id)
 
     async def compact(self, wanted: CompactContext) -> CompactedResponse:
         """A window that stands for a whole context."""

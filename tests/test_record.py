@@ -8,7 +8,7 @@ import pytest
 
 from mlx_responses.archive import Archive
 from mlx_responses.live import mint
-from mlx_responses.record import EventLog, told
+from mlx_responses.record import EventLog, facts_of, told
 from mlx_responses.running import encoded
 from mlx_responses.store import Store, StoredTurn
 from mlx_responses.turn import Timings
@@ -77,7 +77,8 @@ def test_a_turns_line_in_the_log_has_its_facts_and_no_word_of_it():
     final = Response(
         id="resp_1", created_at=1, model="tiny", status="completed", usage=usage, output_text="hush"
     )
-    line = told(final, "anna", Timings(first_token_ms=7, total_ms=30))
-    assert "response=resp_1 model=tiny key=anna status=completed input=12" in line
+    timings = Timings(first_token_ms=7, total_ms=30)
+    line = told(facts_of(final, timings, key="anna", request="req_1"))
+    assert "response=resp_1 request=req_1 model=tiny key=anna status=completed input=12" in line
     assert "first_token_ms=7 total_ms=30" in line
     assert "hush" not in line

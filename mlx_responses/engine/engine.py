@@ -4,8 +4,11 @@ It owns every array. It knows tokens; not what they mean, who asked, or how they
 """
 
 import gc
+import logging
+import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
@@ -33,6 +36,15 @@ from mlx_responses.engine.memory import (
 from mlx_responses.engine.prefix import PrefixCache
 from mlx_responses.engine.residents import ModelStatus, Residents
 from mlx_responses.errors import EngineFailed, LoadFailed
+
+log = logging.getLogger(__name__)
+
+SLOW_STEP_SECONDS = 5.0
+"""A step that takes longer is told of: chunks of prompts are meant to take a fraction of it."""
+STALLS = 10
+"""So many times `stall_seconds` is a stall that running streams notice."""
+TELLING_SECONDS = 60.0
+"""Between two such lines at least."""
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,6 +106,9 @@ class Engine:
         self._residents = Residents(self._shared, self._inbox, loader)
         self._generated = 0
         self._snapshot = Snapshot(Status(blas=blas_in_use()), (), (), {})
+        self._pulse = 0  # counts steps; written by the engine's thread, as are the next two
+        self._at_rest = True  # waiting for an order
+        self._told_at: float | None = None  # when a slow step was last told of
         self._thread = threading.Thread(target=self._serve, name="engine", daemon=True)
 
     def _shared(self, residents: Residents) -> Shared:
@@ -122,6 +137,19 @@ class Engine:
         self._thread.join(timeout_seconds)
         if self._thread.is_alive():
             raise EngineFailed(f"The engine did not stop within {timeout_seconds} s.")
+
+    def abandon(self) -> None:
+        """Take no more orders, and leave the thread where it is stuck: nothing can end it."""
+        self._inbox.close()
+
+    def pulse(self) -> int | None:
+        """The number of the step that runs now; None while there is nothing to do."""
+        return None if self._at_rest else self._pulse
+
+    def whereabouts(self) -> str:
+        """Where the engine's thread is now, as a traceback has it: places in code, no values."""
+        frame = sys._current_frames().get(self._thread.ident or 0)
+        return "".join(traceback.format_stack(frame)) if frame is not None else "ended"
 
     def load(self, spec: ModelSpec) -> "Future[Loaded]":
         """Bring a model into memory, piece by piece while others speak; at once if it is there.
@@ -189,10 +217,12 @@ class Engine:
         buffers = mx.set_cache_limit(self._memory.buffers_bytes)
         wired = mx.set_wired_limit(self._wired_bytes()) if self._limits.wired_bytes else None
         while not self._inbox.closed:
+            self._pulse += 1
             stepped = attempt(self.step, "stepping the engine")
             if isinstance(stepped, Fault):
                 self._recover(stepped)
         self._shut_down()
+        self._at_rest = True
         mx.set_cache_limit(buffers)
         if wired is not None:
             mx.set_wired_limit(wired)
@@ -214,7 +244,11 @@ class Engine:
         saved = self._prefix.save(busy=not idle)
         wait = idle and not saved and not self._residents.moving
         seconds = self._residents.patience_seconds() if wait else None
-        for order in self._inbox.take(wait=wait, seconds=seconds):
+        self._at_rest = wait
+        orders = self._inbox.take(wait=wait, seconds=seconds)
+        self._at_rest = False
+        begin = self._clock()
+        for order in orders:
             obeyed = attempt(partial(self._obey, order), "taking an order")
             if isinstance(obeyed, Fault):
                 self._recover(obeyed)
@@ -224,6 +258,20 @@ class Engine:
                 self._run(key, lane, decoding=decoding)
         self._residents.step()
         self._hand_over()
+        self._tell_slow(self._clock() - begin, decoding=decoding)
+
+    def _tell_slow(self, seconds: float, *, decoding: bool) -> None:
+        """Say in the log that a step took long, but not all the time."""
+        most = SLOW_STEP_SECONDS
+        if decoding:
+            most = min(most, max(1.0, STALLS * self._limits.stall_seconds))
+        now = self._clock()
+        if seconds < most or (self._told_at is not None and now - self._told_at < TELLING_SECONDS):
+            return
+        self._told_at = now
+        what = "running streams stood still" if decoding else "a step was slow"
+        rows = self._snapshot.status.rows
+        log.warning("%s: %.1f s for one step of the engine, with %d rows", what, seconds, rows)
 
     def _obey(self, order: Order) -> None:
         if isinstance(order, Load):

@@ -6,13 +6,16 @@ sets truncation on every call, and two threads then raise "Already borrowed"), t
 
 import copy
 import json
+import logging
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import jinja2
 from mlx_lm.tokenizer_utils import TokenizerWrapper
 
-from mlx_responses.errors import RequestError
+from mlx_responses.engine.attempt import Fault, attempt
+from mlx_responses.errors import Failure, RequestError, TemplateFailed
 
 
 def _byte_level_alphabet() -> dict[str, int]:
@@ -111,25 +114,40 @@ class HubTokenizer:
         generation_prompt: bool,
         options: Mapping[str, Any],
     ) -> str:
-        """Render to text. Raises `RequestError` where there is no template, or it refuses."""
+        """Render to text. Raises `RequestError` where there is no template, or it refuses, and
+        `TemplateFailed` where it has a defect."""
         if not self._wrapper.has_chat_template:
             raise RequestError(
                 "This model has no chat template; use an instruction-tuned variant of it.",
                 param="model",
             )
-        try:
-            text = self._wrapper.apply_chat_template(
-                list(messages),
-                tools=list(tools) if tools else None,
-                add_generation_prompt=generation_prompt,
-                tokenize=False,
-                **options,
-            )
-        except jinja2.TemplateError as error:
-            raise RequestError(
-                f"The model's chat template refuses these messages: {error}", param="input"
-            ) from error
+        work = partial(
+            self._wrapper.apply_chat_template,
+            list(messages),
+            tools=list(tools) if tools else None,
+            add_generation_prompt=generation_prompt,
+            tokenize=False,
+            **options,
+        )
+        text = attempt(work, "rendering a chat template", level=logging.DEBUG)
+        if isinstance(text, Fault):
+            raise self._failure(text) from text.error
         return str(text)
+
+    def _failure(self, fault: Fault) -> Failure:
+        """What a template's error means: a refusal of its own, or any other of Python's."""
+        error = fault.error
+        if isinstance(error, jinja2.TemplateError) and not isinstance(
+            error, jinja2.TemplateSyntaxError
+        ):
+            return RequestError(
+                f"The model's chat template refuses these messages: {error}", param="input"
+            )
+        return TemplateFailed(
+            f"The chat template of the model in {self._wrapper.name_or_path} has a defect: "
+            f"{fault.reason}. Mend its chat_template.jinja (or tokenizer_config.json), or use "
+            "another conversion of the model."
+        )
 
 
 def _literal(rust: Any) -> Any:

@@ -9,14 +9,14 @@ from functools import cached_property, lru_cache
 from typing import Any, Literal
 
 from mlx_responses.catalog import Effort
-from mlx_responses.errors import RequestError
+from mlx_responses.errors import RequestError, TemplateFailed
 from mlx_responses.text import Tokenizer
 
 ChatMessage = dict[str, Any]
 """`role` and `content`; an assistant's may have `reasoning_content` and `tool_calls`, a tool's has
 `name` and `tool_call_id`."""
 
-REFUSALS = (RequestError, TypeError, ValueError, LookupError, AttributeError)
+REFUSALS = (RequestError, TemplateFailed, TypeError, ValueError, LookupError, AttributeError)
 """What templates raise: their own refusals, and Python's where they meet an unknown type."""
 
 EFFORTS: dict[Effort, tuple[str, ...]] = {

@@ -48,7 +48,11 @@ class ScriptedLive:
         return LiveStatus(turns=len(self._turns), engine=Status())
 
     async def start(
-        self, request: CreateResponse, _: Session | None = None, owner: str | None = None
+        self,
+        request: CreateResponse,
+        _: Session | None = None,
+        owner: str | None = None,
+        __: str | None = None,
     ) -> Running:
         self.owners.append(owner)
         if self._refusal is not None:

@@ -11,7 +11,7 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers
 from transformers import PreTrainedTokenizerFast
 
 from mlx_responses.engine.hub import HubTokenizer
-from mlx_responses.errors import RequestError
+from mlx_responses.errors import RequestError, TemplateFailed
 from mlx_responses.text import Detokenizer
 
 SAID = [{"role": "user", "content": "hi"}]
@@ -121,3 +121,18 @@ def test_only_its_very_text_becomes_a_control_token_whatever_is_normalised(text)
     assert tokenizer.encode("<|im_start|>") == [control]
     assert tokenizer.encode("  ") == [blanks]
     assert control not in tokenizer.encode(text)
+
+
+@pytest.mark.parametrize(
+    ("template", "reason"),
+    [
+        ("{{ messages[0].content + 1 }}", "TypeError"),
+        ("{{ 1 // 0 }}", "ZeroDivisionError"),
+        ("{% if %}", "TemplateSyntaxError"),
+    ],
+)
+def test_a_defect_of_a_template_is_a_failure_that_names_the_model_and_the_defect(template, reason):
+    tokenizer = byte_level(chat_template=template, name_or_path="/models/odd")
+    with pytest.raises(TemplateFailed, match=f"/models/odd has a defect: {reason}") as failed:
+        tokenizer.apply_template(SAID, tools=None, generation_prompt=True, options={})
+    assert (failed.value.status, failed.value.code) == (500, "chat_template_failed")
