@@ -7,7 +7,6 @@ import logging
 import logging.handlers
 import sys
 from collections.abc import Iterator
-from datetime import UTC, datetime
 
 import msgspec
 
@@ -32,7 +31,7 @@ class Json(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """The line."""
         said: dict[str, object] = {
-            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "time": self.formatTime(record, f"%Y-%m-%dT%H:%M:%S.{int(record.msecs):03}%z"),
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),

@@ -150,8 +150,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         float,
         Meta(
             ge=0,
-            description="a step of the engine that takes longer is stuck: its turns fail, and the "
-            "server exits with 75, to be started again; 0 waits for ever",
+            description="most seconds of an engine's step; then its turns fail, and the server "
+            "exits with 75 to be started again; 0: any",
         ),
     ] = 180.0
     heartbeat_seconds: Annotated[

@@ -57,7 +57,7 @@ def test_help_shows_every_field_with_its_flag_and_default_under_a_heading():
         assert f"--{field.name.replace('_', '-')} " in shown
         assert field.default in (None, "") or f"default {field.default}" in shown
     assert all(f"{title}:" in shown for title in GROUPS)
-    assert len(parser.format_help().splitlines()) < 100
+    assert len(parser.format_help().splitlines()) < 110
 
 
 def test_every_heading_of_the_help_names_fields_that_there_are():
