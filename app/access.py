@@ -5,6 +5,7 @@ import socket
 
 from .gate import Policy, is_loopback
 from .keys import KEYS, Keyring
+from .sessions import Sessions
 from .settings import Settings, SettingsError
 
 DATABASE = "responses.db"
@@ -18,10 +19,12 @@ def policy(settings: Settings) -> Policy:
         name = socket.gethostname().lower()
         short = name.partition(".")[0]
         own |= {name, short, f"{short}.local"}
+    keyring = Keyring(settings.data_folder / KEYS)
     return Policy(
         hosts=frozenset(own | _listed(settings.allowed_hosts.lower())),
         origins=_listed(settings.allowed_origins),
-        keyring=Keyring(settings.data_folder / KEYS),
+        keyring=keyring,
+        sessions=Sessions(keyring),
         keyless=settings.loopback_key == "optional",
     )
 

@@ -11,19 +11,24 @@ from . import (
     failures,
     meta,
     metrics,
+    openapi,
     rates,
     request_id,
     responses,
+    sign_in,
+    stats,
     stored,
 )
 from .ignored import Ignored
+from .sessions import Sessions
 from .settings import Settings
 from .visits import visits
 from .websocket import Sockets
 
 
-def build_app(live: Live, settings: Settings, sockets: Sockets) -> Litestar:
-    """The server's paths over `live`, every refusal in the error envelope."""
+def build_app(live: Live, settings: Settings, sockets: Sockets, sessions: Sessions) -> Litestar:
+    """The server's paths over `live`, every refusal in the error envelope. `sessions`: who signed
+    in on the page, which the gate knows too."""
     visit = visits(live, settings)
     named = Ignored(refuse=settings.unknown_fields == "refuse")
     return Litestar(
@@ -33,9 +38,12 @@ def build_app(live: Live, settings: Settings, sockets: Sockets) -> Litestar:
             *stored.routes(visit, named),
             *conversations.routes(visit, named),
             *extensions.routes(live, visit),
+            *stats.routes(live, visit),
+            *sign_in.routes(sessions),
             *sockets.routes(),
             *meta.routes(live),
             *metrics.routes(live),
+            *openapi.routes(),
         ],
         exception_handlers=failures.HANDLERS,
         before_send=[request_id.name_answer, rates.Rates(live, settings.max_turns)],

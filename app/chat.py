@@ -15,22 +15,32 @@ from mlx_responses.errors import Failure
 from mlx_responses.running import Running, Sent
 from mlx_responses.visit import Visit
 from mlx_responses.wire import codec
-from mlx_responses.wire.chat import CreateChat
+from mlx_responses.wire.chat import ChatCompletion, Chunk, CreateChat
 from mlx_responses.wire.response import Response
 
 from .frames import EventStream, Snapshot
 from .ignored import Ignored
 from .media import check_media
+from .operation import Operation
 from .visits import Visits
 
 PATH = "/v1/chat/completions"
+CREATE = Operation(
+    summary="Make a chat completion",
+    body=CreateChat,
+    example={"model": "pocket", "messages": [{"role": "user", "content": "Hello!"}]},
+    answer=ChatCompletion,
+    events=Chunk,
+    refusals=(404, 429),
+)
 
 
 def routes(visit: Visits, named: Ignored) -> list[HTTPRouteHandler]:
     """The handler of this path."""
 
-    @post(PATH, status_code=200)
+    @post(PATH, status_code=200, opt=CREATE.opt)
     async def create(request: Request[Any, Any, Any]) -> ASGIApp:
+        """For clients that speak nothing else: the same turn as of a response, in other words."""
         check_media(request)
         wanted, ignored = codec.decode_body(await request.body(), CreateChat)
         headers = named(ignored)

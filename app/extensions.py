@@ -6,16 +6,21 @@ import msgspec
 from litestar import Request, Response, get
 from litestar.handlers import HTTPRouteHandler
 
+from mlx_responses.errors import RequestError
 from mlx_responses.live import Live
 from mlx_responses.store import Node
 from mlx_responses.wire import codec
 from mlx_responses.wire.response import Response as ResponseObject
 
-from .queries import search
+from .operation import Operation, Query
+from .queries import SEARCH, search
 from .stored import json
+from .transcript import as_jsonl, as_markdown
 from .visits import Visits
 
 AnyRequest = Request[Any, Any, Any]
+Format = Literal["md", "jsonl"]
+EXPORTS = {"md": "text/markdown; charset=utf-8", "jsonl": "application/x-ndjson"}
 
 
 class ResponseList(msgspec.Struct, frozen=True):
@@ -29,9 +34,11 @@ class ResponseList(msgspec.Struct, frozen=True):
 
 
 class Tree(msgspec.Struct, frozen=True):
-    """The responses that grew from the same first one, oldest first, each with its parent."""
+    """The responses that grew from the same first one, oldest first, each with its parent.
+    `has_more`: there are newer ones than these, which are the first 1,000."""
 
     data: list[Node]
+    has_more: bool
     object: Literal["list"] = "list"
 
 
@@ -51,28 +58,64 @@ class Resident(msgspec.Struct, frozen=True):
     object: Literal["list"] = "list"
 
 
+RESPONSES = Operation(summary="Stored responses", answer=ResponseList, queries=SEARCH)
+CHAIN = Operation(summary="The tree that a response stands in", answer=Tree)
+EXPORT = Operation(
+    summary="A chain as text, to keep",
+    media="text/markdown",
+    queries=(Query("format", Format, "Markdown, or a line of JSON for each item"),),
+)
+TURNS = Operation(summary="What is in flight", answer=Turns)
+MODELS = Operation(summary="Models in memory, and the memory there is", answer=Resident)
+
+
 def routes(live: Live, visit: Visits) -> list[HTTPRouteHandler]:
     """The handlers of these paths."""
 
-    @get("/api/responses")
+    @get("/api/responses", opt=RESPONSES.opt)
     async def responses(request: AnyRequest) -> Response[bytes]:
+        """A page of them, each whole."""
         found = await visit(request).responses(search(request))
         ids = [one.id for one in found.data]
         first, last = (ids[0], ids[-1]) if ids else (None, None)
         data = [msgspec.Raw(one.response) for one in found.data]
         return json(codec.encode(ResponseList(data, first, last, found.has_more)))
 
-    @get("/api/responses/{response_id:str}/chain")
+    @get("/api/responses/{response_id:str}/chain", opt=CHAIN.opt)
     async def chain(request: AnyRequest, response_id: str) -> Response[bytes]:
-        return json(codec.encode(Tree(await visit(request).tree(response_id))))
+        """All that grew from the same first response, each with its parent: at most 1,000."""
+        found = await visit(request).tree(response_id)
+        return json(codec.encode(Tree(found.nodes, found.has_more)))
 
-    @get("/api/turns")
+    @get("/api/responses/{response_id:str}/export", opt=EXPORT.opt)
+    async def export(request: AnyRequest, response_id: str) -> Response[bytes]:
+        """Everything that was said up to this response and in it, as `db export` writes it."""
+        form = _format(request)
+        response, items = await visit(request).transcript(response_id)
+        text = as_markdown(response, items) if form == "md" else as_jsonl(items)
+        headers = {
+            "content-disposition": f'attachment; filename="{response.id}.{form}"',
+            "x-content-type-options": "nosniff",
+        }
+        return Response(text.encode(), media_type=EXPORTS[form], headers=headers)
+
+    @get("/api/turns", opt=TURNS.opt)
     async def turns(request: AnyRequest) -> Response[bytes]:
+        """Snapshots, oldest first; and the ids that wait for a place, the next one first."""
         return json(codec.encode(Turns(visit(request).turns(), live.waiting())))
 
-    @get("/api/models")
+    @get("/api/models", opt=MODELS.opt)
     async def models() -> Response[bytes]:
+        """Bytes of each, and of the whole budget."""
         engine = live.status().engine
         return json(codec.encode(Resident(engine.models, engine.memory)))
 
-    return [responses, chain, turns, models]
+    return [responses, chain, export, turns, models]
+
+
+def _format(request: AnyRequest) -> str:
+    wanted: str = request.query_params.get("format", "md")
+    if wanted not in EXPORTS:
+        message = f"Invalid 'format': {wanted[:40]!r} is none of {', '.join(EXPORTS)}."
+        raise RequestError(message, param="format", code="invalid_value")
+    return wanted

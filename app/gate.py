@@ -1,7 +1,8 @@
 """Who may talk to the server: the one check before every path, of HTTP and of WebSockets.
 
 A page that the user has open can send requests here, and a name that it controls can be made to
-point here; neither gets past `Host` and `Origin`. Knows headers and peers, and no path.
+point here; neither gets past `Host` and `Origin`. Knows headers and peers, and no path but those
+of files that say nothing of anybody.
 """
 
 import asyncio
@@ -19,12 +20,14 @@ from .failures import Forbidden, Unauthorized, UnsupportedMedia, envelope
 from .keys import Keyring
 from .media import is_json
 from .request_id import HEADER, request_id
+from .sessions import Sessions, given_token
 
 Scope = Any
 Message = dict[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 """As the ASGI specification has them; litestar's own types name fewer messages."""
+Pairs = Iterable[tuple[bytes, bytes]]
 App = Callable[[Any, Any, Any], Awaitable[None]]
 Headers = dict[bytes, bytes]
 
@@ -39,18 +42,31 @@ SHOWN = (
 )
 
 
+class Door(msgspec.Struct, frozen=True):
+    """The page that asks people for a key, instead of an envelope that they could not use."""
+
+    body: bytes
+    headers: tuple[tuple[bytes, bytes], ...]
+
+
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """What is let in.
 
     hosts      names for this server beside `localhost` and addresses
     origins    of pages that may use it, beside its own: like `http://localhost:3000`
     keyring    keys that are known
+    sessions   of people who gave one to the page
+    open       paths that need no key: the page's scripts and styles
+    door       what a browser is shown that needs a key and has none
     keyless    whether programs of this machine need none
     """
 
     hosts: frozenset[str]
     origins: frozenset[str]
     keyring: Keyring
+    sessions: Sessions
+    open: frozenset[str] = frozenset()
+    door: Door | None = None
     keyless: bool = True
 
 
@@ -78,7 +94,7 @@ class Gate:
             _check_body(scope, headers)
             scope["state"]["owner"] = self._owner(scope, headers)
         except Failure as failure:
-            await _refuse(scope, receive, send, failure)
+            await self._refuse(scope, receive, send, failure)
             return
         if foreign and scope["type"] == "http":
             send = _showing(origin, send)
@@ -110,17 +126,30 @@ class Gate:
             raise Forbidden("Other pages may not use this server.", code="origin_not_allowed")
 
     def _owner(self, scope: Scope, headers: Headers) -> str | None:
-        """The name of the key that was sent; None for a program of this machine without one."""
+        """The name of the key that was sent, or that a page's session stands for; None for a
+        program of this machine without one."""
         given = _key(headers)
-        owner = self._policy.keyring.owner(given) if given else None
+        if given:
+            owner = self._policy.keyring.owner(given)
+        else:
+            owner = self._policy.sessions.owner(_token(scope, headers))
         if owner is not None or (self._policy.keyless and _is_here(scope)):
             return owner
+        if scope["type"] == "http" and scope["path"] in self._policy.open:
+            return None
         what = "is not known" if given else "is missing"
         raise Unauthorized(
             f"The API key {what}. Send one as 'Authorization: Bearer KEY'; the server's owner "
             "makes one with: mlx-responses keys add NAME.",
             code="invalid_api_key",
         )
+
+    async def _refuse(self, scope: Scope, receive: Receive, send: Send, failure: Failure) -> None:
+        door = self._policy.door
+        if door is not None and isinstance(failure, Unauthorized) and _is_person(scope):
+            await _answer(scope, send, failure.status, door.headers, door.body)
+        else:
+            await _refuse(scope, receive, send, failure)
 
 
 def owner_of(scope: Scope) -> str | None:
@@ -188,6 +217,23 @@ def _key(headers: Headers) -> str:
     return headers.get(b"x-api-key", b"").decode("latin-1").strip()
 
 
+def _token(scope: Scope, headers: Headers) -> str:
+    """The session's token, if it is our own page that sends it. Cookies know no ports: a page of
+    another server on this name would send it too."""
+    origin = headers.get(b"origin", b"").decode("latin-1")
+    site = headers.get(b"sec-fetch-site", b"none")
+    if (origin and not _is_same(origin, headers)) or site not in (b"none", b"same-origin"):
+        return ""
+    return given_token(scope)
+
+
+def _is_person(scope: Scope) -> bool:
+    """Does a browser open this as a page?"""
+    if scope["type"] != "http" or scope["method"] != "GET":
+        return False
+    return b"text/html" in dict(scope["headers"]).get(b"accept", b"")
+
+
 def _allowing(origin: str, headers: Headers) -> list[tuple[bytes, bytes]]:
     wanted = headers.get(b"access-control-request-headers", b"")
     allowed = [
@@ -232,7 +278,7 @@ async def _answer(
     scope: Scope,
     send: Send,
     status: int,
-    headers: Iterable[tuple[bytes, bytes]],
+    headers: Pairs,
     body: bytes = b"",
 ) -> None:
     kind = "websocket.http.response" if scope["type"] == "websocket" else "http.response"

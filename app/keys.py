@@ -53,6 +53,11 @@ class Keyring:
                 found = key.name
         return found
 
+    def mark(self, name: str) -> str | None:
+        """What tells a key from any later one of that name; None: there is none. Raises
+        `KeyFault`."""
+        return next((key.digest for key in self._current() if key.name == name), None)
+
     def add(self, name: str) -> str:
         """A new key's text, which is never to be seen again. Raises `KeyFault`."""
         if not NAME.fullmatch(name):

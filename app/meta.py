@@ -17,6 +17,7 @@ from mlx_responses.wire.response import Model
 from . import codex
 from .failures import NotReady
 from .hub import Hub
+from .operation import Operation
 from .shelf import find
 
 OWNER = "local"
@@ -49,11 +50,15 @@ class Models(msgspec.Struct, frozen=True, kw_only=True):
     models: list[codex.Entry]
 
 
+READY = Operation(summary="Can turns be run and kept?", answer=Ready, refusals=(503,))
+
+
 def routes(live: Live) -> list[HTTPRouteHandler]:
     """The handlers of these paths."""
 
-    @get("/v1/models")
+    @get("/v1/models", opt=Operation(summary="The models that are here", answer=Models).opt)
     async def models() -> Response[bytes]:
+        """`data` for SDKs, `models` for Codex. Aliases are names too."""
         here = await asyncio.to_thread(_here, live.catalog)
         named = [(spec.name, spec) for spec in here]
         named += [(alias, spec) for alias, spec in _aliased(live.catalog) if spec in here]
@@ -65,16 +70,17 @@ def routes(live: Live) -> list[HTTPRouteHandler]:
         )
 
     # `:path` takes slashes: a model's id may be org/name.
-    @get("/v1/models/{name:path}")
+    @get("/v1/models/{name:path}", opt=Operation(summary="One model", answer=Model).opt)
     async def model(name: str) -> Response[bytes]:
+        """Its name may be an alias, and may have slashes: org/name."""
         wanted = name.removeprefix("/")
         return _json(_model(wanted, live.catalog.resolve(wanted)))
 
-    @get("/health")
+    @get("/health", opt=Operation(summary="What is in flight", answer=Health).opt)
     async def health() -> Response[bytes]:
         return _json(Health(live=live.status()))
 
-    @get("/ready")
+    @get("/ready", opt=READY.opt)
     async def ready() -> Response[bytes]:
         """A server listens only when its model is loaded; what may fail later is the store, or a
         step that never ends."""

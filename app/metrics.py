@@ -17,7 +17,10 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from mlx_responses.live import Live
 from mlx_responses.meter import Histogram
 
+from .operation import Operation
+
 PREFIX = "mlx_responses"
+METRICS = Operation(summary="Figures for Prometheus", media="text/plain")
 
 
 def routes(live: Live) -> list[HTTPRouteHandler]:
@@ -25,7 +28,7 @@ def routes(live: Live) -> list[HTTPRouteHandler]:
     registry = CollectorRegistry()
     registry.register(_Collector(live))
 
-    @get("/metrics")
+    @get("/metrics", opt=METRICS.opt)
     async def metrics() -> Response[bytes]:
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 

@@ -1,18 +1,35 @@
 """Query strings -> typed values; a wrong one is a 400 that names it. Knows no path."""
 
 import re
-from typing import Any, get_args
+from typing import Annotated, Any, get_args
 
 from litestar import Request
+from msgspec import Meta
 
 from mlx_responses.errors import RequestError
-from mlx_responses.store import PageQuery, ResponseQuery
+from mlx_responses.store import MAX_PAGE, Order, PageQuery, ResponseQuery
 from mlx_responses.wire.request import Includable
 from mlx_responses.wire.response import ResponseStatus
+
+from .operation import Query
 
 AnyRequest = Request[Any, Any, Any]
 
 _METADATA = re.compile(r"metadata\[(.+)\]", re.DOTALL)
+
+PAGE = (
+    Query("limit", Annotated[int, Meta(ge=1, le=MAX_PAGE)], "entries of a page; 20 unless given"),
+    Query("order", Order, "by age; `desc`, the newest first, unless given"),
+    Query("after", str, "the id of the last entry that you have"),
+)
+SEARCH = (
+    *PAGE,
+    Query("model", str, "made by this model"),
+    Query("status", ResponseStatus, "in this state"),
+    Query("q", str, "with these words in its items"),
+    Query("metadata", dict[str, str], "`metadata[key]=value`: with this pair", "deepObject"),
+)
+INCLUDE = (Query("include", list[Includable], "taken; all that was stored is shown anyway"),)
 
 
 def page(request: AnyRequest) -> PageQuery:

@@ -10,24 +10,37 @@ from litestar.types import ASGIApp
 
 from mlx_responses.errors import RequestError
 from mlx_responses.wire.codec import decode_request
+from mlx_responses.wire.events import Event
 from mlx_responses.wire.request import CreateResponse
+from mlx_responses.wire.response import Response
 
 from .failures import UpgradeRefused
 from .frames import EventStream, Snapshot
 from .ignored import Ignored
 from .media import check_media
+from .operation import Operation
 from .visits import Visits
 
 PATH = "/v1/responses"
 SESSION_HEADER = "x-session-id"
 SESSION_LENGTH = 128
+CREATE = Operation(
+    summary="Make a response",
+    body=CreateResponse,
+    example={"model": "pocket", "input": "Hello!"},
+    answer=Response,
+    events=Event,
+    refusals=(404, 429),
+)
 
 
 def routes(visit: Visits, named: Ignored) -> list[HTTPRouteHandler]:
     """The handlers of this path."""
 
-    @post(PATH, status_code=200)
+    @post(PATH, status_code=200, opt=CREATE.opt)
     async def create(request: Request[Any, Any, Any]) -> ASGIApp:
+        """The whole response at its end; with `stream` its events as they come, then `[DONE]`;
+        with `background` as it is now. Whoever hangs up cancels it, unless it is in background."""
         check_media(request)
         wanted, ignored = decode_request(await request.body())
         headers = named(ignored)
@@ -35,7 +48,7 @@ def routes(visit: Visits, named: Ignored) -> list[HTTPRouteHandler]:
         running = await visit(request).start(wanted)
         return EventStream(running, headers) if wanted.stream else Snapshot(running, headers)
 
-    @get(PATH)
+    @get(PATH, include_in_schema=False)
     async def upgrade(request: Request[Any, Any, Any]) -> None:
         """No page here: a plain GET is a wrong verb, and a WebSocket is told to use HTTP."""
         if request.headers.get("upgrade", "").lower() == "websocket":

@@ -115,11 +115,12 @@ async def listen(
 ) -> None:
     """Answer requests on a bound socket until `stop`; then let turns end, and close `live`."""
     sockets = Sockets(live, settings)
+    policy = access.policy(settings)
     limits = ConnectionLimits(
         open=make_room(settings.max_connections), unread_seconds=settings.reader_seconds
     )
     config = uvicorn.Config(
-        Gate(build_app(live, settings, sockets), access.policy(settings)),
+        Gate(build_app(live, settings, sockets, policy.sessions), policy),
         http=http_protocol(limits),  # type: ignore[arg-type]  # it is called, whatever it is
         ws=socket_protocol(limits) if settings.websocket == "on" else "none",  # type: ignore[arg-type]
         ws_max_size=settings.max_body_bytes,

@@ -18,7 +18,6 @@ from mlx_responses.store import (
     Chain,
     Conversation,
     ItemPage,
-    Node,
     PageQuery,
     ResponsePage,
     ResponseQuery,
@@ -26,7 +25,9 @@ from mlx_responses.store import (
     Stored,
     StoredEvent,
     StoredTurn,
+    Tree,
 )
+from mlx_responses.store import Item as KeptItem
 from mlx_responses.wire import codec, conversations
 from mlx_responses.wire.items import (
     ApplyPatchCall,
@@ -222,9 +223,14 @@ class Archive:
         """A page of the kept responses. Raises `RequestError` for an unknown `after`."""
         return await asyncio.to_thread(self.store.responses, query)
 
-    async def tree(self, response_id: str) -> list[Node]:
-        """All responses that grew from the same first one. Raises `NotFound`."""
-        return (await asyncio.to_thread(self.store.tree, response_id)).nodes
+    async def tree(self, response_id: str) -> Tree:
+        """The responses that grew from the same first one, up to a bound. Raises `NotFound`."""
+        return await asyncio.to_thread(self.store.tree, response_id)
+
+    async def transcript(self, response_id: str) -> tuple[Stored, list[KeptItem]]:
+        """A response, and the items of it and of all before it, oldest first. Raises `NotFound`."""
+        found = await self.response(response_id)
+        return found, await asyncio.to_thread(self.store.transcript, response_id)
 
     # Conversations
 

@@ -3,13 +3,15 @@
 Knows no clock and no way of showing it.
 """
 
-from collections import Counter
+from collections import Counter, deque
 from typing import NamedTuple
 
-from mlx_responses.wire.response import Usage
+from mlx_responses.wire.response import ResponseError, Usage
 
 BOUNDS_MS = (10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 30_000, 60_000)
 """From a cached prompt on a quick model to a long one read on a slow machine."""
+FAILED = 50
+"""Failed turns that are remembered: enough to see what goes wrong again and again."""
 
 
 class Histogram:
@@ -25,6 +27,16 @@ class Histogram:
         self.counts[next((n for n, b in enumerate(self.bounds) if value <= b), -1)] += 1
         self.total += value
 
+    def quantile(self, share: float) -> float | None:
+        """The value that this share of all is at most, as Prometheus guesses it: evenly spread
+        within a bound's values, and never above the last bound. None: there are no values."""
+        rank, below = share * sum(self.counts), 0.0
+        for bound, count in zip(self.bounds, self.counts, strict=False):
+            if count and rank <= count:
+                return below + (bound - below) * rank / count
+            rank, below = rank - count, bound
+        return float(self.bounds[-1]) if any(self.counts) else None
+
     @property
     def cumulative(self) -> list[int]:
         """Values at most each bound, the last being all."""
@@ -33,6 +45,16 @@ class Histogram:
             so_far += count
             sums.append(so_far)
         return sums
+
+
+class FailedTurn(NamedTuple):
+    """A turn that failed, and whose it was. `created_at` as in the response: Unix seconds."""
+
+    id: str
+    model: str
+    owner: str | None
+    created_at: int
+    error: ResponseError
 
 
 class Cost(NamedTuple):
@@ -56,6 +78,7 @@ class Meter:
         self.first_token_ms = Histogram(BOUNDS_MS)
         self.token_ms = Histogram((1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1000))
         """Mean time between the tokens of a turn."""
+        self.failed: deque[FailedTurn] = deque(maxlen=FAILED)
 
     def broke(self) -> None:
         """A call does not keep to its parameters. Called on one thread, that of grammars."""

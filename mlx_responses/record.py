@@ -10,7 +10,7 @@ import msgspec
 from mlx_responses import compaction
 from mlx_responses.archive import Archive
 from mlx_responses.errors import Failure
-from mlx_responses.meter import Cost, Meter
+from mlx_responses.meter import Cost, FailedTurn, Meter
 from mlx_responses.plan import Plan
 from mlx_responses.running import Sent, encoded
 from mlx_responses.session import Session
@@ -98,6 +98,10 @@ class Recorder:
         usage = final.usage or Usage(0, 0, 0)
         first_ms, total_ms = timings.first_token_ms, timings.total_ms
         self.meter.note(Cost(final.model, final.status, usage, first_ms, total_ms))
+        if final.error is not None:
+            owner, made_at = planned.context.owner, final.created_at
+            failed = FailedTurn(final.id, final.model, owner, made_at, final.error)
+            self.meter.failed.append(failed)
         if not final.store:
             return final, events
         last = await events_log.closing(encoded(events)) if events_log is not None else []

@@ -14,9 +14,11 @@ from mlx_responses.archive import conversation_id, no_conversation, no_response,
 from mlx_responses.errors import NotFound
 from mlx_responses.fetched import Fetch, fetched
 from mlx_responses.live import Live, now
+from mlx_responses.meter import FailedTurn
 from mlx_responses.running import Running, Sent
 from mlx_responses.session import Session
-from mlx_responses.store import Node, PageQuery, ResponsePage, ResponseQuery
+from mlx_responses.store import Item as KeptItem
+from mlx_responses.store import PageQuery, ResponsePage, ResponseQuery, Stored, Tree
 from mlx_responses.wire import conversations
 from mlx_responses.wire.items import Item, ItemReference, StoredItem
 from mlx_responses.wire.request import CompactContext, CountTokens, CreateResponse
@@ -65,6 +67,10 @@ class Visit:
         """The snapshots of what is in flight, oldest first."""
         return self._live.turns(self._owner)
 
+    def failed(self) -> list[FailedTurn]:
+        """The last turns that failed, the newest first."""
+        return [one for one in reversed(self._live.meter.failed) if one.owner == self._owner]
+
     # Responses
 
     async def retrieve(self, response_id: str) -> bytes:
@@ -96,10 +102,15 @@ class Visit:
         """A page of the kept responses."""
         return await self._live.archive.responses(msgspec.structs.replace(query, owner=self._owner))
 
-    async def tree(self, response_id: str) -> list[Node]:
-        """All responses that grew from the same first one."""
+    async def tree(self, response_id: str) -> Tree:
+        """The responses that grew from the same first one."""
         await self._own_response(response_id)
         return await self._live.archive.tree(response_id)
+
+    async def transcript(self, response_id: str) -> tuple[Stored, list[KeptItem]]:
+        """A response, and the items of it and of all before it, oldest first."""
+        await self._own_response(response_id)
+        return await self._live.archive.transcript(response_id)
 
     # Conversations
 

@@ -13,8 +13,8 @@ from mlx_responses.store import Onlooker, vacuum
 from ..access import DATABASE
 from ..runfile import find_server
 from ..settings import Settings, add_config, read_settings
+from ..transcript import as_jsonl, as_markdown
 from .answers import put_json, put_table, size
-from .markdown import as_markdown
 from .terminal import Terminal
 
 DESCRIPTION = (
@@ -78,10 +78,7 @@ def _tell(onlooker: Onlooker, as_json: bool, terminal: Terminal) -> None:
 def _export(onlooker: Onlooker, arguments: argparse.Namespace, terminal: Terminal) -> None:
     response = onlooker.response(arguments.what)
     items = onlooker.transcript(response.id)
-    if arguments.format == "jsonl":
-        text = "".join(f"{item.json.decode()}\n" for item in items)
-    else:
-        text = as_markdown(response, items)
+    text = as_jsonl(items) if arguments.format == "jsonl" else as_markdown(response, items)
     if arguments.output is None:
         terminal.write(text)
         return

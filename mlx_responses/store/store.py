@@ -178,6 +178,11 @@ class Store:
         with self._readers.snapshot() as db:
             return chains.tree(db, response_id, limit)
 
+    def transcript(self, response_id: str) -> list[Item]:
+        """The items of a response and of all before it, oldest first."""
+        with self._readers.snapshot() as db:
+            return chains.transcript(db, response_id)
+
     def input_items(self, response_id: str, query: PageQuery) -> ItemPage:
         """A page of a response's whole prompt. Raises `NotFound`, `RequestError`."""
         with self._readers.snapshot() as db:

@@ -10,6 +10,7 @@ from scripted import ScriptedLive
 
 from mlx_responses.app.gate import Gate, Policy, is_loopback
 from mlx_responses.app.keys import KeyFault, Keyring
+from mlx_responses.app.sessions import Sessions
 from tests.serving import serving
 
 JSON = {"content-type": "application/json"}
@@ -171,7 +172,14 @@ def gate(keyring):
         await send({"type": "http.response.start", "status": 200, "headers": []})
 
     return lambda **rules: Gate(
-        app, Policy(hosts=frozenset(), origins=frozenset(), keyring=keyring, **rules)
+        app,
+        Policy(
+            hosts=frozenset(),
+            origins=frozenset(),
+            keyring=keyring,
+            sessions=Sessions(keyring),
+            **rules,
+        ),
     )
 
 

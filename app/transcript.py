@@ -1,4 +1,6 @@
-"""A chain of items as Markdown, to read or to keep. Reads no database."""
+"""A chain of items as text, to read or to keep: Markdown, or a line of JSON each. Reads no
+database.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,6 +16,11 @@ def as_markdown(response: Stored, items: Sequence[Item]) -> str:
     """A head with the model and the id, then every item under its own."""
     head = f"# {response.id}\n\nModel {response.model}, {len(items)} items.\n"
     return "\n".join([head, *(_section(msgspec.json.decode(item.json)) for item in items)])
+
+
+def as_jsonl(items: Sequence[Item]) -> str:
+    """Every item as it was kept, a line each."""
+    return "".join(f"{item.json.decode()}\n" for item in items)
 
 
 def _section(item: Json) -> str:
