@@ -20,7 +20,7 @@ from .visits import Visits
 
 AnyRequest = Request[Any, Any, Any]
 Format = Literal["md", "jsonl"]
-EXPORTS = {"md": "text/markdown; charset=utf-8", "jsonl": "application/x-ndjson"}
+EXPORTS = {"md": "text/markdown", "jsonl": "application/x-ndjson"}
 
 
 class ResponseList(msgspec.Struct, frozen=True):

@@ -12,6 +12,8 @@ import pytest
 from mlx_responses.app.__main__ import VERBS
 from mlx_responses.app.build import build_app
 from mlx_responses.app.cli.client import ENVIRONMENT_PREFIX
+from mlx_responses.app.keys import Keyring
+from mlx_responses.app.sessions import Sessions
 from mlx_responses.app.settings import Settings, read_settings, setting_rows
 from mlx_responses.app.websocket import Sockets
 from mlx_responses.catalog import read_catalog
@@ -146,9 +148,10 @@ def test_every_message_and_code_of_troubleshooting_is_one_that_we_say():
     assert {word for word in told if word not in said} == set()
 
 
-def test_the_endpoints_of_readme_are_those_of_the_server():
+def test_the_endpoints_of_readme_are_those_of_the_server(tmp_path):
     live, settings = ScriptedLive(), Settings()
-    app = build_app(live, settings, Sockets(live, settings))
+    sessions = Sessions(Keyring(tmp_path / "keys.json"))
+    app = build_app(live, settings, Sockets(live, settings), sessions)
     served = {
         (method, re.sub(r"\{\w+\}", "{}", route.path_format))
         for route in app.routes
@@ -161,7 +164,7 @@ def test_the_endpoints_of_readme_are_those_of_the_server():
     told = {
         (method, re.sub(r"\{\w+\}", "{}", path))
         for row in rows
-        for path in re.findall(r"/[\w/{}]+", row)
+        for path in re.findall(r"/[\w/{}.]+", row)
         for method in re.findall(r"[A-Z]{3,}", row)
     }
     assert told == served
