@@ -1,7 +1,7 @@
 """What a server is doing at a glance, asked over its own HTTP API. Knows no menu."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,7 +16,8 @@ from .service import Service
 LOG_BYTES = 65_536
 """Of the log's end: some 600 lines."""
 ERRORS = 5
-TROUBLE = re.compile(r"^\S+ (\d\d:\d\d):\d\d\S* (?:WARNING|ERROR|CRITICAL) \S+ (.+)$", re.MULTILINE)
+TROUBLE = re.compile(r"\S+ (\d\d:\d\d):\d\d\S* (?:WARNING|ERROR|CRITICAL) \S+ (.+)")
+LEVELS = ("warning", "error", "critical")
 
 
 class Asks(Protocol):
@@ -37,7 +38,7 @@ class Glance(msgspec.Struct, frozen=True, kw_only=True):
     """How things are. `url` is None where no server runs; `fault` tells why one does not answer.
 
     memory_bytes, memory_budget   in use by MLX, and what there is for it
-    errors                        the log's newest warnings and errors, newest first
+    errors                        turns that failed, and the log's warnings and errors, newest first
     """
 
     url: str | None = None
@@ -86,11 +87,12 @@ class Look:
         glance = msgspec.structs.replace(glance, url=server.url)
         try:
             with self._ask() as client:
-                live = client.get("/health")["live"]
+                stats = client.get("/api/stats")
                 names = [model["id"] for model in client.get("/v1/models")["data"]]
         except Failure as failure:  # it may still be loading its model
             return msgspec.structs.replace(glance, fault=failure.message)
-        engine = live["engine"]
+        engine = stats["live"]["engine"]
+        failures = [f"{one['model']}: {one['error']['message']}" for one in stats["failures"]]
         resident = [model["name"] for model in engine["models"]]
         return msgspec.structs.replace(
             glance,
@@ -100,6 +102,7 @@ class Look:
             memory_budget=engine["memory"]["budget"],
             running=engine["rows"],
             queued=engine["queued"],
+            errors=tuple(dict.fromkeys([*failures, *glance.errors]))[:ERRORS],
         )
 
     def _rate(self, pid: int, made: int) -> float:
@@ -118,6 +121,23 @@ def _errors(log: Path) -> tuple[str, ...]:
             text = file.read().decode("utf-8", "replace")
     except OSError:
         return ()  # nothing was logged yet
-    found: Sequence[tuple[str, str]] = TROUBLE.findall(text)
-    told = dict.fromkeys(f"{time} {line}" for time, line in reversed(found))
-    return tuple(told)[:ERRORS]
+    told = filter(None, map(_trouble, reversed(text.splitlines())))
+    return tuple(dict.fromkeys(told))[:ERRORS]
+
+
+def _trouble(line: str) -> str | None:
+    """What a line warns of, with its hour; the log may be text, or a JSON object a line."""
+    if not line.startswith("{"):
+        found = TROUBLE.fullmatch(line)
+        return f"{found[1]} {found[2]}" if found else None
+    try:
+        said = msgspec.json.decode(line, type=_Line)
+    except msgspec.DecodeError:
+        return None  # the line in which the end that was read begins
+    return f"{said.time[11:16]} {said.message}" if said.level in LEVELS else None
+
+
+class _Line(msgspec.Struct):
+    time: str
+    level: str
+    message: str

@@ -1,5 +1,6 @@
 """The menu bar over a recorded rumps, its looks at a real server, its deeds as command lines."""
 
+import functools
 import inspect
 import itertools
 import os
@@ -9,6 +10,7 @@ import threading
 from concurrent.futures import Executor, Future
 
 import httpx
+import msgspec
 import pytest
 
 from mlx_responses.app.__main__ import main
@@ -19,7 +21,9 @@ from mlx_responses.app.launch.controls import Controls, spawn
 from mlx_responses.app.launch.glance import Glance, Look, Model
 from mlx_responses.app.launch.menubar import SECONDS, Menubar
 from mlx_responses.app.runfile import Server, find_server
+from mlx_responses.app.stats import FailureTold
 from mlx_responses.errors import Failure
+from mlx_responses.wire.response import ResponseError
 from tests.app.launch import fake_rumps
 from tests.app.launch.recorded import Recorded
 
@@ -203,6 +207,26 @@ def test_a_look_where_nobody_serves_or_answers_raises_nothing(tmp_path):
     glance = look_at(tmp_path, lambda: server, "http://127.0.0.1:9")()
     assert glance.url == "http://127.0.0.1:9"
     assert "does not answer" in glance.fault
+
+
+def test_turns_that_failed_come_before_what_the_log_warns_of(pocket_server, tmp_path):
+    (tmp_path / "my.log").write_text(
+        '{"time": "2026-11-26T22:09:00.123+0000", "level": "warning", "message": "late", "x": 1}\n'
+        '{"time": "2026-11-26T22:10:00.123+0000", "level": "info", "message": "fine"}\n'
+        '{"time": "2026-11-26T22:1'
+    )
+    told = FailureTold("resp_1", "pocket", 0, ResponseError(code="server_error", message="lost"))
+
+    class Failing(Client):
+        def get(self, path, **params):
+            found = super().get(path, **params)
+            return found | {"failures": [msgspec.to_builtins(told)]} if "stats" in path else found
+
+    server = Server(pid=1, url=pocket_server, model="pocket", version="0")
+    service = Systemd(Recorded(), config=tmp_path)
+    ask = functools.partial(Failing, pocket_server, None)
+    look = Look(lambda: server, ask, service, tmp_path / "my.log", itertools.count().__next__)
+    assert look().errors == ("pocket: lost", "22:09 late")
 
 
 def test_it_starts_sees_and_stops_a_real_server(tmp_path):
