@@ -59,6 +59,7 @@ class Turn:
         self._generated = 0
         self._cached = 0
         self._spoke = 0.0  # loop time of the last event
+        self._untold: list[Event] = []  # made since the last batch left
         self._submitted = self._first = 0.0  # loop time
 
     def submit(self) -> None:
@@ -88,7 +89,7 @@ class Turn:
     async def run(self) -> AsyncIterator[list[Event]]:
         """Every event up to the terminal one, in batches; the last may be empty. Never raises."""
         try:
-            yield self._spoken(self._timeline.start() + self._preface())
+            yield self._spoken(self._start() + self._preface())
             while not self._timeline.ended:
                 events: list[Event] = []
                 for message in await self._take():
@@ -101,7 +102,7 @@ class Turn:
             log.exception("turn %s broke", self._plan.job.id)
             if not self._timeline.ended:
                 broken = Broken("server_error", "The server failed.", self._usage(), self._now())
-                yield self._timeline.apply(broken)
+                yield self._untold + self._timeline.apply(broken)
         finally:
             self._engine.cancel(self._plan.job.id)  # nothing to do where the engine ended it
 
@@ -132,7 +133,18 @@ class Turn:
         messages, self._inbox = self._inbox, []
         return messages
 
+    def _start(self) -> list[Event]:
+        self._untold = self._timeline.start()
+        return self._untold
+
+    def _tell(self, part: Part) -> list[Event]:
+        """What a part becomes; numbered from now on, so it must leave whatever goes wrong next."""
+        events = self._timeline.apply(part)
+        self._untold = self._untold + events
+        return events
+
     def _spoken(self, events: list[Event]) -> list[Event]:
+        self._untold = []
         self._spoke = asyncio.get_running_loop().time()
         return events
 
@@ -151,9 +163,9 @@ class Turn:
                     return self._warm(reason)
                 return self._finish("completed" if reason == "stop" else reason)
             case Failed(message=text, code=code):
-                return self._timeline.apply(Broken(code, text, self._usage(), self._now()))
+                return self._tell(Broken(code, text, self._usage(), self._now()))
             case part:
-                return self._timeline.apply(part)
+                return self._tell(part)
 
     def _token(self, token_id: int, logprob: Logprob | None) -> list[Event]:
         self._generated += 1
@@ -175,18 +187,18 @@ class Turn:
         if sealed is None:
             return []
         begun = self._begun()
-        return begun + self._timeline.apply(Compacted(sealed))
+        return begun + self._tell(Compacted(sealed))
 
     def _begun(self) -> list[Event]:
         """A turn that waited is being worked on now."""
-        return self._timeline.apply(Begun()) if self._timeline.waiting else []
+        return self._tell(Begun()) if self._timeline.waiting else []
 
     def _warm(self, reason: Literal["stop", "length", "cancelled"]) -> list[Event]:
         """The prompt is in the cache; the one token that came of it was never said."""
         self._generated = 0
         ending: Literal["completed", "cancelled"]
         ending = "cancelled" if reason == "cancelled" else "completed"
-        return self._timeline.apply(Ended(ending, self._usage(), self._now()))
+        return self._tell(Ended(ending, self._usage(), self._now()))
 
     def _finish(self, reason: Literal["completed", "length", "cancelled"]) -> list[Event]:
         events = self._begun() if reason != "cancelled" else []
@@ -200,7 +212,7 @@ class Turn:
             if self._plan.compact is not None:
                 self._summary += [part.text] if isinstance(part, TextDelta) else []
                 continue
-            events += self._timeline.apply(part)
+            events += self._tell(part)
             if isinstance(part, CallEnded) and self._plan.one_call:
                 return events + self._end("completed")
         return events
@@ -208,9 +220,9 @@ class Turn:
     def _end(self, reason: Literal["completed", "length", "cancelled"]) -> list[Event]:
         events: list[Event] = []
         if self._plan.compact is not None and reason != "cancelled":
-            events += self._timeline.apply(Compacted(self._plan.compact("".join(self._summary))))
+            events += self._tell(Compacted(self._plan.compact("".join(self._summary))))
             reason = "completed"  # a summary that was cut is one all the same
-        return events + self._timeline.apply(Ended(reason, self._usage(), self._now()))
+        return events + self._tell(Ended(reason, self._usage(), self._now()))
 
     def _usage(self) -> Usage:
         return Usage(

@@ -51,8 +51,13 @@ def serving_model(**settings: object) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def serving_process(data_dir: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """`serve` with the model `pocket` as its own process, told by environment; and its URL."""
+def serving_process(
+    data_dir: Path, limits: str = "true", **settings: object
+) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """`serve` with the model `pocket` as its own process, told by environment; and its URL.
+
+    `limits`: what a shell does before it becomes that process.
+    """
     environment = {
         "MLX_RESPONSES_PORT": "0",
         "MLX_RESPONSES_MODELS": str(PACKAGED_CATALOG),
@@ -63,10 +68,11 @@ def serving_process(data_dir: Path) -> Iterator[tuple[subprocess.Popen[str], str
         "MALLOC_MMAP_THRESHOLD_": "65536",
         "MALLOC_TRIM_THRESHOLD_": "65536",
     }
+    for name, value in settings.items():
+        environment[f"MLX_RESPONSES_{name.upper()}"] = str(value)
+    command = ["sh", "-c", f'{limits} && exec "$@"', "sh", *COMMAND, "serve"]
     with (
-        subprocess.Popen(
-            [*COMMAND, "serve"], env=environment, stderr=subprocess.PIPE, text=True
-        ) as process,
+        subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process,
         ThreadPoolExecutor(1, thread_name_prefix="stderr") as thread,
     ):
         try:

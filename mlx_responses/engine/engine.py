@@ -251,6 +251,7 @@ class Engine:
         for order in orders:
             obeyed = attempt(partial(self._obey, order), "taking an order")
             if isinstance(obeyed, Fault):
+                self._tell(order, obeyed)
                 self._recover(obeyed)
         decoding = any(lane.decoding for lane in lanes.values())
         for key, lane in list(lanes.items()):
@@ -259,6 +260,13 @@ class Engine:
         self._residents.step()
         self._hand_over()
         self._tell_slow(self._clock() - begin, decoding=decoding)
+
+    def _tell(self, order: Order, fault: Fault) -> None:
+        """Whoever gave an order that could not be taken hears of it; it is nobody's then."""
+        if isinstance(order, Load) and not order.future.done():
+            order.future.set_exception(EngineFailed(f"The engine failed: {fault.reason}"))
+        if isinstance(order, Job):
+            self._residents.lose(order, f"The engine lost this turn: {fault.reason}")
 
     def _tell_slow(self, seconds: float, *, decoding: bool) -> None:
         """Say in the log that a step took long, but not all the time."""

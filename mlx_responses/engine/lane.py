@@ -159,6 +159,10 @@ class Lane:
         """Let a job wait for a place."""
         self._waiting.add(job)
 
+    def lose(self, job_id: str) -> None:
+        """Let a job wait no more, if it does, without a word."""
+        self._waiting.remove(job_id)
+
     def give_up_waiting(self) -> list[Job]:
         """The jobs without a place, oldest first, which are this model's no more."""
         jobs, self._waiting = list(self._waiting), Waiting()
@@ -204,16 +208,15 @@ class Lane:
         for job in self._waiting:
             if (refusal := _refusal(job, room)) is not None:
                 self._waiting.remove(job.id)
-                took_one()
                 self._outbox.append(refusal)
+                took_one()
         while self._waiting and len(self._live) < self._limits.rows:
             if self._batch.reading >= READERS:
                 return
             long_too = self._long_reading() < LONG_READERS
             if (picked := self._waiting.pick(self._fits, long_too=long_too)) is None:
                 return
-            took_one()
-            entered = attempt(partial(self._enter, picked), "admitting a job")
+            entered = attempt(partial(self._take, picked, took_one), "admitting a job")
             if isinstance(entered, Fault):
                 self._live.pop(picked.id, None)
                 self._outbox.append(Failed(job_id=picked.id, message=entered.reason))
@@ -259,6 +262,10 @@ class Lane:
                 )
                 code = MemoryShort.default_code
                 self._drop(row, Failed(job_id=row.job.id, message=message, code=code))
+
+    def _take(self, job: Job, took_one: Callable[[], None]) -> None:
+        took_one()
+        self._enter(job)
 
     def _enter(self, job: Job) -> None:
         cache, cached = self._prefix.fetch(self._key, job.prompt, favoured=job.favoured)

@@ -116,6 +116,14 @@ class Residents:
                 coming.jobs.remove(job)
                 self._end(Finished(job_id=job_id, reason="cancelled", generated=0, cached=0))
 
+    def lose(self, job: Job, reason: str) -> None:
+        """Fail a job that has no place yet, wherever it waits."""
+        for lane in self.lanes.values():
+            lane.lose(job.id)
+        for coming in self._coming.values():
+            coming.jobs = [other for other in coming.jobs if other.id != job.id]
+        self._end(Failed(job_id=job.id, message=reason))
+
     def _answer(self, order: Load, answer: Loaded | Failure) -> None:
         self._answers.append((order, answer))
 

@@ -90,6 +90,11 @@ def _connect(uri: str, pragmas: str) -> Database:
     return Database(connection, execute_plugins=False)
 
 
+def write_something(db: Database) -> None:
+    """Write a page, as it was: a full or read-only disk refuses that too."""
+    db.execute("PRAGMA user_version = 0")
+
+
 def size_bytes(db: Database) -> int:
     """Bytes in use: the pages of the file without the free ones."""
     pages, free, page_bytes = (
