@@ -82,10 +82,13 @@ def routes(live: Live) -> list[HTTPRouteHandler]:
 
     @get("/ready", opt=READY.opt)
     async def ready() -> Response[bytes]:
-        """A server listens only when its model is loaded; what may fail later is the store, or a
-        step that never ends."""
-        if live.status().stuck:
+        """A server listens only when its model is loaded; what may fail later is the store, a
+        step that never ends, or a process that shares the model."""
+        status = live.status()
+        if status.stuck:
             raise NotReady(STUCK, code="engine_stuck")
+        if status.engine.lost:
+            raise NotReady(status.engine.lost, code="peer_lost")
         try:
             probed = asyncio.wrap_future(live.archive.store.probe())
             await asyncio.wait_for(probed, READY_SECONDS)
@@ -93,7 +96,7 @@ def routes(live: Live) -> list[HTTPRouteHandler]:
             raise NotReady("The store does not answer in time.", code="store_failed") from None
         except StoreFailed as failure:
             raise NotReady(failure.message, code=failure.code) from failure
-        return _json(Ready(models=live.status().engine.models))
+        return _json(Ready(models=status.engine.models))
 
     return [models, model, health, ready]
 

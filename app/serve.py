@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Iterator
 import uvicorn
 import uvloop
 
-from mlx_responses import __version__
+from mlx_responses import __version__, ranks
 from mlx_responses.archive import Archive
 from mlx_responses.errors import EngineStuck
 from mlx_responses.limits import LiveLimits
@@ -59,13 +59,26 @@ with an event: its library reads no further until it asks for the next."""
 
 def run(settings: Settings, say: Say) -> None:
     """Serve until SIGINT or SIGTERM. Raises `SettingsError` or a `Failure` when it cannot start;
-    `say` gets the lines for whoever started it."""
+    `say` gets the lines for whoever started it.
+
+    Of several processes that share models the first serves, the others do what it says.
+    """
+    ring = None if settings.sharding == "off" else ranks.join(settings.sharding)
+    if ring is not None and ring.rank:
+        say(f"process {ring.rank + 1} of {ring.size}: follows the first")
+        ranks.follow(ring)
+        return
     access.make_private(settings)
     with logged(settings), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(serve(settings, say))
+        runner.run(serve(settings, say, ring=ring))
 
 
-async def serve(settings: Settings, say: Say, stop: asyncio.Event | None = None) -> None:
+async def serve(
+    settings: Settings,
+    say: Say,
+    stop: asyncio.Event | None = None,
+    ring: ranks.Ring | None = None,
+) -> None:
     """As `run`, on a loop that runs already; `stop` does what a signal does.
 
     Raises `EngineStuck` at the end if a step of the engine never ended: its thread is still there.
@@ -80,24 +93,13 @@ async def serve(settings: Settings, say: Say, stop: asyncio.Event | None = None)
         announced(settings.data_folder, _server(settings, listener)),
         _signals(stop),
     ):
+        limits = _limits(settings)
         live = Live(
             catalog=catalog,
             archive=Archive(store, Seal(read_key(settings.data_folder / KEY)), mint),
             default_model=settings.model,
-            limits=LiveLimits(
-                turns=settings.max_turns,
-                heartbeat_seconds=settings.heartbeat_seconds,
-                retention_days=settings.retention_days,
-                store_bytes=settings.store_bytes,
-                kv_folder=settings.data_folder / KV if settings.kv_bytes else None,
-                kv_bytes=settings.kv_bytes,
-                grammar_folder=settings.data_folder / GRAMMARS,
-                memory_bytes=settings.memory_bytes or None,
-                wired_bytes=settings.wired_bytes,
-                idle_unload_seconds=settings.idle_unload_seconds,
-                stall_seconds=settings.stall_seconds,
-                stuck_seconds=settings.stuck_seconds,
-            ),
+            limits=limits,
+            make_engine=None if ring is None else ranks.engine_of(ring, limits),
         )
         watching = asyncio.ensure_future(_stop_when_stuck(live, stop))
         try:
@@ -108,6 +110,23 @@ async def serve(settings: Settings, say: Say, stop: asyncio.Event | None = None)
             await live.close(settings.drain_seconds)
     if live.stuck.is_set():
         raise EngineStuck(STUCK)
+
+
+def _limits(settings: Settings) -> LiveLimits:
+    return LiveLimits(
+        turns=settings.max_turns,
+        heartbeat_seconds=settings.heartbeat_seconds,
+        retention_days=settings.retention_days,
+        store_bytes=settings.store_bytes,
+        kv_folder=settings.data_folder / KV if settings.kv_bytes else None,
+        kv_bytes=settings.kv_bytes,
+        grammar_folder=settings.data_folder / GRAMMARS,
+        memory_bytes=settings.memory_bytes or None,
+        wired_bytes=settings.wired_bytes,
+        idle_unload_seconds=settings.idle_unload_seconds,
+        stall_seconds=settings.stall_seconds,
+        stuck_seconds=settings.stuck_seconds,
+    )
 
 
 async def listen(

@@ -142,6 +142,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         float,
         Meta(ge=0, description="idle time after which a model leaves memory; 0 keeps it"),
     ] = 0.0
+    sharding: Annotated[
+        Literal["off", "tensor", "pipeline"],
+        Meta(description="how the processes of mlx.launch share each model"),
+    ] = "off"
     stall_seconds: Annotated[
         float,
         Meta(ge=0.01, description="longest wait of running streams while other prompts are read"),
@@ -197,7 +201,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 GROUPS = {
     "where it listens": ("host", "port", "websocket", "tls_cert", "tls_key"),
     "who may use it": ("allowed_hosts", "allowed_origins", "loopback_key"),
-    "models": ("model", "models", "memory_bytes", "wired_bytes", "idle_unload_seconds"),
+    "models": ("model", "models", "memory_bytes", "wired_bytes", "idle_unload_seconds", "sharding"),
     "what is kept": ("data_dir", "retention_days", "store_bytes", "kv_bytes"),
     "requests": (
         "unknown_fields",

@@ -5,7 +5,7 @@ import contextlib
 import queue
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -52,11 +52,15 @@ def serving_model(**settings: object) -> Iterator[str]:
 
 @contextlib.contextmanager
 def serving_process(
-    data_dir: Path, limits: str = "true", **settings: object
+    data_dir: Path,
+    limits: str = "true",
+    launcher: Mapping[str, str] | None = None,
+    **settings: object,
 ) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """`serve` with the model `pocket` as its own process, told by environment; and its URL.
 
-    `limits`: what a shell does before it becomes that process.
+    `limits`: what a shell does before it becomes that process. `launcher`: what a launcher of
+    several processes tells this one.
     """
     environment = {
         "MLX_RESPONSES_PORT": "0",
@@ -67,6 +71,7 @@ def serving_process(
         "MALLOC_ARENA_MAX": "2",
         "MALLOC_MMAP_THRESHOLD_": "65536",
         "MALLOC_TRIM_THRESHOLD_": "65536",
+        **(launcher or {}),
     }
     for name, value in settings.items():
         environment[f"MLX_RESPONSES_{name.upper()}"] = str(value)

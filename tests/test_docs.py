@@ -75,7 +75,8 @@ def test_every_program_that_is_shown_is_run_or_has_only_our_commands():
         if mark in ("<!-- run -->", "<!-- tour -->"):
             continue
         for line in code.splitlines():
-            assert re.match(r"(git diff \| )?(mlx-responses|make) ", line), f"{name}: {line}"
+            ours = r"(git diff \| |mlx\.launch --hostfile \S+ -- )?(mlx-responses|make) "
+            assert re.match(ours, line), f"{name}: {line}"
 
 
 def test_every_flag_and_variable_that_is_named_exists():

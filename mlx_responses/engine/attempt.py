@@ -19,7 +19,8 @@ class Fault:
 
     def __init__(self, error: Exception) -> None:
         self.error = error
-        self.reason = f"{type(error).__name__}: {error}"
+        told = str(error)
+        self.reason = told if isinstance(error, Failure) else f"{type(error).__name__}: {told}"
 
 
 def attempt(

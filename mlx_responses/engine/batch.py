@@ -14,6 +14,7 @@ from mlx_lm.generate import BatchGenerator, PromptProcessingBatch
 
 from mlx_responses.engine.chunks import SMALLEST_CHUNK
 from mlx_responses.engine.decoding import Cache, Decoding, Saying
+from mlx_responses.engine.mirror import MirroredNetwork
 from mlx_responses.engine.row import Row
 from mlx_responses.engine.speculation import Speculator
 
@@ -36,7 +37,8 @@ class Prefill(PromptProcessingBatch):  # type: ignore[misc]  # mlx-lm is untyped
         padded = [chunk + [0] * more for chunk, more in zip(tokens, padding, strict=True)]
         for layer in self.prompt_cache if any(padding) else ():
             layer.prepare(lengths=lengths, right_padding=padding)
-        self.model(mx.array(padded), cache=self.prompt_cache)
+        read = self.model.read if isinstance(self.model, MirroredNetwork) else self.model
+        read(mx.array(padded), cache=self.prompt_cache)
         for layer in self.prompt_cache if any(padding) else ():
             layer.finalize()
         mx.eval([layer.state for layer in self.prompt_cache])

@@ -35,6 +35,7 @@ from mlx_responses.engine.memory import (
 )
 from mlx_responses.engine.prefix import PrefixCache
 from mlx_responses.engine.residents import ModelStatus, Residents
+from mlx_responses.engine.ring import Ring, Stop
 from mlx_responses.errors import EngineFailed, LoadFailed
 
 log = logging.getLogger(__name__)
@@ -54,6 +55,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     queued        jobs without a place yet; `queue_bound` is how many there may be
     generated     tokens since the start, end tokens too
     memory_bytes  what MLX holds
+    lost          why a group of processes can do nothing more; empty: it can, or there is none
     """
 
     rows: int = 0
@@ -66,6 +68,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     memory_bytes: int = 0
     prefix_bytes: int = 0
     disk_bytes: int = 0
+    lost: str = ""
 
 
 class Snapshot(NamedTuple):
@@ -83,6 +86,7 @@ class Engine:
 
     `deliver` is called on that thread, once a step, with all outcomes of the step in order: for a
     job any Progress, any Token, then exactly one Finished or Failed. `loader` is a seam for tests.
+    With a `ring`, this is the first of several processes that share each model.
     """
 
     def __init__(
@@ -92,10 +96,12 @@ class Engine:
         limits: Limits = Limits(),  # noqa: B008  # frozen
         loader: Loader = assemble,
         clock: Callable[[], float] = time.monotonic,
+        ring: Ring | None = None,
     ) -> None:
         self._deliver = deliver
         self._limits = limits
         self._clock = clock
+        self._ring = ring
         self._inbox = Inbox(limits.waiting_jobs)
         self._outbox: list[Outcome] = []
         folder = limits.disk_folder
@@ -173,6 +179,8 @@ class Engine:
 
         Raises `Overloaded`, and `MemoryShort` for what can never fit; from any thread.
         """
+        if self._ring is not None and self._ring.lost:
+            raise EngineFailed(self._ring.lost)
         room = self._snapshot.rooms.get(job.model.path)
         if room is not None:
             room.check(len(job.prompt), tokens_at_first(job) - len(job.prompt))
@@ -207,6 +215,7 @@ class Engine:
             models=models,
             queued=self._inbox.waiting,
             queue_bound=self._inbox.most_waiting,
+            lost=self._ring.lost if self._ring is not None else "",
         )
 
     def waiting(self) -> tuple[str, ...]:
@@ -332,8 +341,9 @@ class Engine:
     def _recover(self, fault: Fault, *lanes: Lane) -> None:
         """Rebuild these models' batches, or all: what their live rows hold cannot be trusted."""
         self._prefix.clear()
+        reason = (self._ring.why_lost() if self._ring is not None else "") or fault.reason
         for lane in lanes or tuple(self._residents.lanes.values()):
-            attempt(partial(lane.fail, fault.reason), "rebuilding a batch")
+            attempt(partial(lane.fail, reason), "rebuilding a batch")
         gc.collect()
 
     def _shut_down(self) -> None:
@@ -350,5 +360,7 @@ class Engine:
         if self._shelf is not None:
             self._shelf.close()
         self._prefix.clear()
+        if self._ring is not None:
+            attempt(partial(self._ring.tell, Stop()), "ending the group")
         gc.collect()
         mx.clear_cache()

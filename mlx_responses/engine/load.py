@@ -150,6 +150,12 @@ def assemble(files: Files) -> Assembly:
     return Model(network, loaded, footprint, draft, _identity(files))
 
 
+def describe(files: Files, parts: int) -> Loaded:
+    """What is known of a model before it is read, of whose weights one in so many come here."""
+    network, arrays = _unread(files.folder)
+    return _facts(files, network, sum(array.nbytes for array in arrays) // parts)
+
+
 def _pack(network: Module, spec: ModelSpec) -> None:
     if spec.kv_bits is not None:
         pack_caches(network, Packing(spec.kv_bits, spec.kv_group_size), spec.name)

@@ -65,6 +65,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
 """Every kind of cache: plain; rotating and plain; mostly rotating; recurrent and plain."""
 
 MORE_CONFIGS: dict[str, dict[str, Any]] = {
+    "qwen2": {"num_hidden_layers": 4, "tie_word_embeddings": True},
     "falcon_h1": {
         "num_hidden_layers": 2,
         "mamba_d_head": 16,

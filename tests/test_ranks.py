@@ -1,0 +1,128 @@
+"""Two processes that share one model, over loopback: they say what one alone would say, and when
+one is killed, turns end with a failure that says so."""
+
+import json
+import socket
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import jsonschema_rs
+import mlx.core as mx
+import pytest
+
+from tests.engine.tiny import write_model
+from tests.serving import COMMAND, serving_model, serving_process
+
+END_SECONDS = 20
+SCHEMA = {
+    "type": "object",
+    "properties": {"age": {"type": "integer", "minimum": 0, "maximum": 99}},
+    "required": ["age"],
+    "additionalProperties": False,
+}
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    """A models.toml with a tiny random model that mlx-lm can share in both ways."""
+    folder = tmp_path_factory.mktemp("models")
+    write_model(folder / "tiny", "qwen2")
+    names = mx.load(str(folder / "tiny" / "model.safetensors"))
+    index = {"weight_map": dict.fromkeys(names, "model.safetensors")}
+    (folder / "tiny" / "model.safetensors.index.json").write_text(json.dumps(index))
+    (folder / "models.toml").write_text(f'[models.tiny]\npath = "{folder / "tiny"}"\n')
+    return folder / "models.toml"
+
+
+@pytest.fixture(scope="module")
+def alone(models, tmp_path_factory):
+    """A server of one process."""
+    data = tmp_path_factory.mktemp("alone")
+    with serving_model(models=models, model="tiny", data_dir=data) as url:
+        yield url
+
+
+def free_ports(count):
+    taken = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [one.getsockname()[1] for one in taken]
+    for one in taken:
+        one.close()
+    return ports
+
+
+@pytest.fixture(params=["tensor"])
+def pair(models, tmp_path, request):
+    """A server of two processes, as mlx.launch starts them: both processes, and the URL."""
+    hosts = [[f"127.0.0.1:{port}"] for port in free_ports(2)]
+    (tmp_path / "hosts.json").write_text(json.dumps(hosts))
+    launcher = {"MLX_HOSTFILE": str(tmp_path / "hosts.json")}
+    settings = {"sharding": request.param, "models": str(models), "model": "tiny"}
+    told = {f"MLX_RESPONSES_{name.upper()}": value for name, value in settings.items()}
+    environment = {**launcher, **told, "MLX_RANK": "1"}
+    second = subprocess.Popen([*COMMAND, "serve"], env=environment)
+    try:
+        launched = {**launcher, "MLX_RANK": "0"}
+        with serving_process(tmp_path, launcher=launched, **settings) as (first, url):
+            yield first, second, url
+    finally:
+        second.kill()
+        second.wait()
+
+
+def said(url, prompt, **fields):
+    body = {"model": "tiny", "input": prompt, "max_output_tokens": 24, "seed": 7, **fields}
+    made = httpx.post(f"{url}/v1/responses", json=body, timeout=60)
+    assert made.status_code == 200, made.text
+    return made.json()
+
+
+def texts(url):
+    """Greedy and sampled, three at once; then a chain that goes on from one of them."""
+    with ThreadPoolExecutor(3) as pool:
+        prompts = [("Hello", 0.0), ("Some longer text than the others", 1.5), ("Why?", 1.5)]
+        made = list(pool.map(lambda one: said(url, one[0], temperature=one[1]), prompts))
+    more = said(url, "And then?", temperature=1.5, previous_response_id=made[1]["id"])
+    return [one["output_text"] for one in (*made, more)], more["usage"]["input_tokens_details"]
+
+
+@pytest.mark.parametrize("pair", ["tensor", "pipeline"], indirect=True)
+def test_two_say_what_one_would_and_end_together(pair, alone):
+    first, second, url = pair
+    shared, cached = texts(url)
+    assert shared == texts(alone)[0]
+    assert cached["cached_tokens"] > 0
+    format_ = {"type": "json_schema", "name": "person", "schema": SCHEMA}
+    bounded = said(url, "How old?", temperature=1.5, text={"format": format_})
+    jsonschema_rs.validate(SCHEMA, json.loads(bounded["output_text"]))
+    first.terminate()
+    assert first.wait(END_SECONDS) == 0
+    assert second.wait(END_SECONDS) == 0
+
+
+def test_a_killed_process_fails_the_turns_at_once_and_no_more_are_taken(pair):
+    _, second, url = pair
+    body = {"model": "tiny", "input": "Hi", "stream": True, "max_output_tokens": 2000}
+    with httpx.stream("POST", f"{url}/v1/responses", json=body, timeout=END_SECONDS) as stream:
+        lines = stream.iter_lines()
+        while "output_text.delta" not in next(lines):
+            pass
+        second.kill()
+        last = [line for line in lines if line.startswith("data: {")][-1]
+    failed = json.loads(last.removeprefix("data: "))
+    assert failed["type"] == "response.failed"
+    assert "is gone" in failed["response"]["error"]["message"]
+    refused = httpx.post(f"{url}/v1/responses", json={"model": "tiny", "input": "Hi"})
+    assert refused.status_code == 500
+    ready = httpx.get(f"{url}/ready")
+    assert (ready.status_code, ready.json()["error"]["code"]) == (503, "peer_lost")
+
+
+def test_sharing_alone_is_refused_with_how_to_start(tmp_path: Path):
+    told = {"MLX_RESPONSES_SHARDING": "tensor", "MLX_RESPONSES_DATA_DIR": str(tmp_path)}
+    done = subprocess.run(
+        [*COMMAND, "serve"], env=told, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 1
+    assert "mlx.launch --hostfile hosts.json" in done.stderr
