@@ -14,6 +14,8 @@ from bench.machine import describe
 
 FOLDER = Path(__file__).parent
 RESULTS = FOLDER / "RESULTS.md"
+REMARKS = FOLDER / "REMARKS.md"
+"""What a reader made of the last figures; it stands behind them, and goes stale with them."""
 BENCHES: dict[str, list[list[str]]] = {
     "decode": [["--rounds", "3"], ["--rounds", "3", "--tokens", "96", "--hidden", "384"]],
     "events": [[]],
@@ -55,7 +57,7 @@ def main() -> None:
         question = source.split('"""')[1].split("\n\n")[0]
         parts.append(f"## {name}\n\n{question}\n")
         parts += [run(name, flags) for flags in BENCHES[name]]
-    RESULTS.write_text("\n".join(parts), "utf-8")
+    RESULTS.write_text("\n".join([*parts, REMARKS.read_text("utf-8")]), "utf-8")
     if any("exit 0" not in part for part in parts if part.startswith("    ")):
         sys.exit("a benchmark failed; RESULTS.md has what it said")
 
