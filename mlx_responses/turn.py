@@ -47,7 +47,7 @@ class Turn:
     def __init__(self, planned: Plan, engine: Engine, *, mint: Mint, now: Clock) -> None:
         self._plan = planned
         self._engine = engine
-        self._now = now
+        self._clock = now
         self._timeline = Timeline(
             planned.response, mint, include_logprobs=planned.logprobs, seal=planned.seal
         )
@@ -61,6 +61,10 @@ class Turn:
         self._spoke = 0.0  # loop time of the last event
         self._untold: list[Event] = []  # made since the last batch left
         self._submitted = self._first = 0.0  # loop time
+
+    def _now(self) -> int:
+        """A clock may jump back while a turn runs; it ends no earlier than it began."""
+        return max(self._clock(), self._plan.response.created_at)
 
     def submit(self) -> None:
         """Hand the job to the engine. Raises `Overloaded`."""

@@ -216,10 +216,11 @@ class Lane:
             long_too = self._long_reading() < LONG_READERS
             if (picked := self._waiting.pick(self._fits, long_too=long_too)) is None:
                 return
-            entered = attempt(partial(self._take, picked, took_one), "admitting a job")
+            entered = attempt(partial(self._enter, picked), "admitting a job")
             if isinstance(entered, Fault):
                 self._live.pop(picked.id, None)
                 self._outbox.append(Failed(job_id=picked.id, message=entered.reason))
+            took_one()  # last: whatever goes wrong from here on, the job has its word or its row
             self._reserve()
 
     def _long_reading(self) -> int:
@@ -262,10 +263,6 @@ class Lane:
                 )
                 code = MemoryShort.default_code
                 self._drop(row, Failed(job_id=row.job.id, message=message, code=code))
-
-    def _take(self, job: Job, took_one: Callable[[], None]) -> None:
-        took_one()
-        self._enter(job)
 
     def _enter(self, job: Job) -> None:
         cache, cached = self._prefix.fetch(self._key, job.prompt, favoured=job.favoured)
