@@ -21,10 +21,11 @@ from mlx_responses.engine.engine import Engine, Status
 from mlx_responses.engine.job import Outcome
 from mlx_responses.engine.load import Loaded
 from mlx_responses.errors import Failure, Overloaded, RequestError, Unavailable
+from mlx_responses.flight import InFlight, follow
 from mlx_responses.limits import LiveLimits, of_engine
 from mlx_responses.plan import Plan
-from mlx_responses.record import EventLog, Recorder, remember
-from mlx_responses.running import Running, Sent, encoded
+from mlx_responses.record import Recorder
+from mlx_responses.running import Running, Sent
 from mlx_responses.session import Session
 from mlx_responses.summaries import Summaries
 from mlx_responses.turn import Turn
@@ -57,16 +58,6 @@ class LiveStatus(msgspec.Struct, frozen=True):
     turns: int
     engine: Status
     stuck: bool = False
-
-
-class InFlight(msgspec.Struct, frozen=True):
-    """One admitted turn: who runs it, who reads it, what it holds."""
-
-    turn: Turn
-    running: Running
-    conversation: str | None
-    session: Session | None
-    owner: str | None
 
 
 class Live:
@@ -244,26 +235,15 @@ class Live:
         return CompactedResponse(mint("resp"), made_at, final.output, final.usage)
 
     async def _follow(self, planned: Plan, flight: InFlight, logged: int) -> None:
-        """Run a turn: every event into its log; committed before the last one leaves."""
-        turn, running = flight.turn, flight.running
-        store = self.archive.store
-        events_log = EventLog(store, running.id, logged) if running.background else None
-        final = turn.snapshot
+        """Run a turn to its end, and learn from it."""
+
+        def learn(final: Response) -> None:
+            self._desk.learn(planned, flight.turn.generated_ids)
+            self._bounds.check(planned.offer, final.output, self.meter.broke)
+
         try:
-            async for events in turn.run():
-                if turn.ended:
-                    self._desk.learn(planned, turn.generated_ids)
-                    final, events = await self._recorder.ended(planned, turn, events, events_log)
-                    remember(flight.session, planned, final)
-                    self._bounds.check(planned.offer, final.output, self.meter.broke)
-                batch = encoded(events)
-                if events_log is not None and not turn.ended:
-                    events_log.add(batch)
-                    if any(event.type == "response.in_progress" for event in events):
-                        self._recorder.begun(planned, turn)
-                running.append(batch)
+            await follow(planned, flight, self._recorder, logged=logged, learn=learn)
         finally:
-            running.end(final)
             self._leave(flight)
 
     def _leave(self, flight: InFlight) -> None:

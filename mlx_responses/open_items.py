@@ -28,6 +28,10 @@ class Numbers:
         self._next += 1
         return number
 
+    def go_on_from(self, number: int) -> None:
+        """The next number, where a fault has lost events that had theirs."""
+        self._next = number
+
 
 class Open(Protocol):
     """An output item in the making; its chunks are joined only when somebody looks."""

@@ -72,6 +72,10 @@ class Recorder:
         self.meter = Meter()
         self._days = retention_days
 
+    def log_of(self, response_id: str, logged: int) -> "EventLog":
+        """The log of a background turn, of which so many events are kept already."""
+        return EventLog(self._archive.store, response_id, logged)
+
     async def queued(self, planned: Plan) -> None:
         """Commit a background turn before anybody is told of it. Raises `StoreFailed`."""
         response = msgspec.structs.replace(planned.response, status="queued")

@@ -162,6 +162,10 @@ class Timeline:
         self._response = msgspec.structs.replace(self._response, status="in_progress")
         return [events.InProgress(self._number(), self._response)]
 
+    def go_on_from(self, number: int) -> None:
+        """Number what follows from here, where a fault has lost events that were never told."""
+        self._number.go_on_from(number)
+
     def apply(self, part: Part) -> list[Event]:
         """The events that `part` makes, perhaps none. Raises `IllegalPart` by the table."""
         target = LEGAL[self._state].get(type(part))

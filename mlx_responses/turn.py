@@ -59,6 +59,7 @@ class Turn:
         self._generated = 0
         self._cached = 0
         self._spoke = 0.0  # loop time of the last event
+        self._told = 0  # events that have left
         self._untold: list[Event] = []  # made since the last batch left
         self._submitted = self._first = 0.0  # loop time
 
@@ -105,10 +106,20 @@ class Turn:
         except Exception:
             log.exception("turn %s broke", self._plan.job.id)
             if not self._timeline.ended:
-                broken = Broken("server_error", "The server failed.", self._usage(), self._now())
-                yield self._untold + self._timeline.apply(broken)
+                yield self.give_up()
         finally:
             self._engine.cancel(self._plan.job.id)  # nothing to do where the engine ended it
+
+    def give_up(self) -> list[Event]:
+        """The last events of a turn that a defect has ended; none where it has ended already."""
+        if self._timeline.ended:
+            return []
+        self._engine.cancel(self._plan.job.id)
+        if not self._told and not self._untold:
+            self._start()
+        self._timeline.go_on_from(self._told + len(self._untold))
+        broken = Broken("server_error", "The server failed.", self._usage(), self._now())
+        return self._untold + self._timeline.apply(broken)
 
     def timings(self) -> Timings:
         """How long it took, once it has ended."""
@@ -149,6 +160,7 @@ class Turn:
 
     def _spoken(self, events: list[Event]) -> list[Event]:
         self._untold = []
+        self._told += len(events)
         self._spoke = asyncio.get_running_loop().time()
         return events
 
