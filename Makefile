@@ -5,7 +5,7 @@ POCKET := .venv/.ready-pocket
 FUZZ := .venv/.ready-fuzz
 ARGS :=
 
-.PHONY: setup run test slow fuzz clients check fmt bench traces docs pocket
+.PHONY: setup run test slow fuzz clients check audit fmt bench traces docs pocket
 
 setup: $(READY) ; @echo "ready: .venv"
 
@@ -24,7 +24,10 @@ check: $(READY)
 	@.venv/bin/ruff check --quiet .
 	@.venv/bin/mypy --no-error-summary
 	@.venv/bin/lint-imports --no-cache > .venv/layers.txt || { cat .venv/layers.txt; exit 1; }
+	@$(PY) -m tools.audit
 	@$(PY) -m pytest $(ARGS)
+
+audit: $(READY) ; @$(PY) -m tools.audit
 
 fmt: $(READY) ; @.venv/bin/ruff check --quiet --fix --exit-zero . && .venv/bin/ruff format --quiet .
 

@@ -17,6 +17,7 @@ VERBS = [
     "fuzz",
     "clients",
     "check",
+    "audit",
     "fmt",
     "bench",
     "traces",
