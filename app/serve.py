@@ -202,7 +202,20 @@ class Server(uvicorn.Server):
         for server in self.servers:
             server.close()
         await self._drain()  # every turn sends its terminal event to a client that is still there
+        await self._cut_slow_readers()
         await super().shutdown(sockets)
+
+    async def _cut_slow_readers(self) -> None:
+        """Those who have not fetched the end in time; uvicorn would log a traceback for each."""
+        answering = self.server_state.tasks
+        if not answering:
+            return
+        _, slow = await asyncio.wait(set(answering), timeout=LINGER_SECONDS)
+        if slow:
+            log.warning("%d clients did not read to the end and were cut off", len(slow))
+            for connection in list(self.server_state.connections):
+                connection.transport.abort()
+            await asyncio.wait(slow, timeout=LINGER_SECONDS)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -79,7 +79,17 @@ def test_a_turn_is_cancelled_while_its_model_comes(catalog: Catalog) -> None:
     with_live(catalog, story, make_engine=engine_with(gate, []))
 
 
-def test_a_model_that_fails_is_told_to_its_turn_and_tried_again(catalog: Catalog) -> None:
+@pytest.mark.parametrize(
+    ("fault", "code"),
+    [
+        (OSError("the disk is gone"), "model_load_failed"),
+        (MemoryError(), "insufficient_memory"),
+        (RuntimeError("[malloc] Unable to allocate 7 bytes."), "insufficient_memory"),
+    ],
+)
+def test_a_model_that_fails_is_told_to_its_turn_and_tried_again(
+    catalog: Catalog, fault: Exception, code: str
+) -> None:
     gate = threading.Event()
 
     async def story(live: Live) -> None:
@@ -89,7 +99,7 @@ def test_a_model_that_fails_is_told_to_its_turn_and_tried_again(catalog: Catalog
         gate.set()
         failed = await waiting.final()
         assert failed.error is not None
-        assert failed.error.code == "model_load_failed"
+        assert failed.error.code == code
         assert (await (await start(live, model="second")).final()).status == "incomplete"
 
-    with_live(catalog, story, make_engine=engine_with(gate, [OSError("the disk is gone")]))
+    with_live(catalog, story, make_engine=engine_with(gate, [fault]))

@@ -35,6 +35,9 @@ DEFAULT_CONTEXT_WINDOW = 8192
 PIECE_BYTES = 16 * 2**20
 """Weights read between two steps of other models: some 10 ms from an SSD."""
 
+ALLOCATION = "Unable to allocate"
+"""In what MLX raises, a RuntimeError, where memory runs out."""
+
 
 class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     """What other rooms may know of a model in memory.
@@ -223,6 +226,12 @@ def unreadable(spec: ModelSpec, fault: Fault) -> Failure:
     """The failure for whatever went wrong with a model's files; a `Failure` is its own."""
     if isinstance(fault.error, Failure):
         return fault.error
+    if isinstance(fault.error, MemoryError) or ALLOCATION in str(fault.error):
+        return LoadFailed(
+            f"The model {spec.name!r} does not fit into the memory that is free now: "
+            f"{fault.reason}. End other programs, or take a smaller or more quantised one.",
+            code="insufficient_memory",
+        )
     failure = LoadFailed(
         f"The model {spec.name!r} cannot be read from {spec.folder or spec.path}: {fault.reason}. "
         "It needs config.json, model*.safetensors of an architecture that mlx-lm knows, and "

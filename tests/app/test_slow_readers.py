@@ -97,3 +97,17 @@ def test_who_reads_no_more_slows_nobody_down_and_is_cut_off(server, reader, capl
     # Whoever waited for the reader would wait a second at least.
     assert beside < 1.5 * usual + 0.3
     assert "was cut off" in caplog.text
+
+
+def test_who_does_not_read_is_cut_off_at_the_end_with_one_line_in_the_log(tmp_path, caplog):
+    with serving_model(models=PACKAGED_CATALOG, data_dir=tmp_path, drain_seconds=0) as url:
+        body = json.dumps(ENDLESS).encode()
+        head = f"POST /v1/responses HTTP/1.1\r\nhost: localhost\r\ncontent-length: {len(body)}"
+        one = raw(url, buffer=4096)
+        one.sendall(head.encode() + b"\r\ncontent-type: application/json\r\n\r\n" + body)
+        while not turns(url):
+            time.sleep(0.02)
+        time.sleep(1.5)  # until every buffer on the way is full
+    one.close()
+    assert "did not read to the end and were cut off" in caplog.text
+    assert "Traceback" not in caplog.text

@@ -98,3 +98,41 @@ def test_a_file_that_cannot_be_used_is_a_load_failure(tmp_path, file, content, n
 def test_a_repository_that_is_not_downloaded_is_not_fetched():
     with pytest.raises(LoadFailed, match="mlx-responses pull nobody/nothing"):
         find_files(ModelSpec(name="far", path="nobody/nothing"))
+
+
+def cut_short(path):
+    path.write_bytes(path.read_bytes()[:-1000])
+
+
+def with_a_mad_header(path):
+    path.write_bytes(b"\xff" * 8 + path.read_bytes()[8:])
+
+
+def emptied(path):
+    path.write_bytes(b"")
+
+
+@pytest.mark.parametrize("spoil", [cut_short, with_a_mad_header, emptied])
+@pytest.mark.parametrize("file", ["model.safetensors", "config.json", "tokenizer.json"])
+def test_a_damaged_file_is_a_load_failure_that_names_the_model(tmp_path, spoil, file):
+    spec = tiny.write_model(tmp_path)
+    spoil(tmp_path / file)
+    with pytest.raises(LoadFailed, match=str(tmp_path)) as failed:
+        read_model(spec)
+    assert failed.value.code == "model_load_failed"
+
+
+@pytest.mark.parametrize("config", ["[]", "null", '{"model_type": "qwen3"}', '"qwen3"', "\x00"])
+def test_a_config_of_anything_else_is_a_load_failure(tmp_path, config):
+    spec = tiny.write_model(tmp_path)
+    (tmp_path / "config.json").write_text(config)
+    with pytest.raises(LoadFailed, match=str(tmp_path)):
+        read_model(spec)
+
+
+def test_weights_of_another_shape_are_a_load_failure(tmp_path):
+    spec = tiny.write_model(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(config | {"hidden_size": 32}))
+    with pytest.raises(LoadFailed, match="shape"):
+        read_model(spec)
