@@ -19,6 +19,8 @@ fuzz: $(FUZZ) ; @$(PY) -m tools.fuzz $(ARGS)
 
 clients: $(READY) ; @sh tools/clients.sh && $(PY) -m pytest -m 'clients' $(ARGS)
 
+web-test: $(READY) ; @sh tools/web.sh && $(PY) -m pytest -m 'web' $(ARGS)
+
 check: $(READY)
 	@.venv/bin/ruff format --check --quiet . || { echo "run 'make fmt' to format"; exit 1; }
 	@.venv/bin/ruff check --quiet .

@@ -3,6 +3,7 @@
 import os
 import socket
 
+from . import page
 from .gate import Policy, is_loopback
 from .keys import KEYS, Keyring
 from .sessions import Sessions
@@ -25,6 +26,8 @@ def policy(settings: Settings) -> Policy:
         origins=_listed(settings.allowed_origins),
         keyring=keyring,
         sessions=Sessions(keyring),
+        open=page.OPEN,
+        door=page.door(),
         keyless=settings.loopback_key == "optional",
     )
 

@@ -101,7 +101,7 @@ def flags_of(parser):
 def test_every_target_of_make_and_module_that_is_named_exists():
     makefile = (ROOT / "Makefile").read_text("utf-8")
     for name, text in TEXTS.items():
-        for target in re.findall(r"(?:`|^)make ([a-z]+)", text, re.MULTILINE):
+        for target in re.findall(r"(?:`|^)make ([a-z-]+)", text, re.MULTILINE):
             assert re.search(rf"^{target}:", makefile, re.MULTILINE), f"{name}: make {target}"
         for module in re.findall(r"python -m ((?:app|bench|tools)[\w.]*)", text):
             assert find_spec(module), f"{name}: {module}"
@@ -111,7 +111,7 @@ def test_every_target_of_make_is_told_to_contributors():
     (targets,) = re.findall(
         r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE
     )
-    told = set(re.findall(r"make ([a-z]+)", TEXTS["contributing.md"] + TEXTS[README.name]))
+    told = set(re.findall(r"make ([a-z-]+)", TEXTS["contributing.md"] + TEXTS[README.name]))
     assert set(targets.split()) - told == set()
 
 

@@ -1,0 +1,226 @@
+"""The page in a real, headless Chromium, over a real server with the pocket model: what a person
+does there, by mouse and by keyboard, and that nothing lands in the console."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import httpx
+import pytest
+
+from mlx_responses.app.keys import Keyring
+from tests.app.scripted import ScriptedLive
+from tests.serving import serving, serving_model
+
+pytestmark = pytest.mark.web
+QUIET = (
+    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-sync "
+    "--disable-background-networking --disable-component-update"
+)
+WAIT_MS = 30_000
+WEATHER = [{"type": "function", "name": "get_weather", "description": "The weather in a city",
+            "parameters": {"type": "object", "properties": {"city": {"type": "string"}},
+                           "required": ["city"], "additionalProperties": False},
+            "strict": True}]  # fmt: skip
+PERSON = {"type": "object", "properties": {"age": {"type": "integer"}}, "required": ["age"],
+          "additionalProperties": False}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def browser():
+    playwright = pytest.importorskip("playwright.sync_api")
+    path = shutil.which("chromium") or shutil.which("google-chrome")
+    with playwright.sync_playwright() as running:
+        channel = None if path else "chrome"
+        yield running.chromium.launch(executable_path=path, channel=channel, args=QUIET.split())
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory):
+    with serving_model(data_dir=tmp_path_factory.mktemp("page")) as url:
+        yield url
+
+
+@pytest.fixture
+def page(browser, url, tmp_path):
+    """The page, opened; afterwards the console must be empty, and a picture is left behind."""
+    context = browser.new_context(viewport={"width": 1200, "height": 800})
+    page = context.new_page()
+    page.set_default_timeout(WAIT_MS)
+    said = []
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.goto(url)
+    page.wait_for_selector("#model option", state="attached")
+    yield page
+    page.screenshot(path=tmp_path / "page.png")
+    context.close()
+    assert said == []
+
+
+def send(page, text):
+    """Say something; when the answer is whole, its last turn."""
+    page.fill("#input", text)
+    page.press("#input", "Enter")  # at once, Stop stands in the place of Send
+    page.wait_for_selector("#send", state="visible")
+    return page.locator("#log > .turn").last
+
+
+def set_option(page, summary, field, value):
+    page.click(f"summary:has-text('{summary}')")
+    page.fill(field, value)
+
+
+def test_an_answer_streams_and_the_chain_goes_on(page, url):
+    first = send(page, "Hello!")
+    assert first.locator(".text").inner_text().strip()
+    chain = page.inner_text("#continues")
+    assert re.fullmatch(r"Continues resp_\w+", chain)
+    send(page, "My name is Anna.")
+    assert page.inner_text("#continues") != chain
+    made = httpx.get(f"{url}/v1/responses/{page.inner_text('#continues').split()[1]}").json()
+    assert made["previous_response_id"] == chain.split()[1]
+
+
+def test_stop_ends_it(page):
+    set_option(page, "Sampling", "#max_output_tokens", "4000")
+    page.fill("#input", "Count from 1 to 100.")
+    page.click("#send")
+    page.wait_for_selector("#log .text")
+    page.click("#stop")
+    page.wait_for_selector("#send", state="visible")
+    assert "Stopped." in page.locator("#log").inner_text()
+
+
+def test_a_call_is_answered_by_hand(page):
+    set_option(page, "Tools and format", "#tools", json.dumps(WEATHER))
+    turn = send(page, "What is the weather in Paris?")
+    assert "get_weather" in turn.locator(".call strong").inner_text()
+    assert "Paris" in turn.locator(".call pre").inner_text()
+    turn.locator(".call textarea").fill("sunny, 21 degrees")
+    turn.get_by_role("button", name="Answer the call").click()
+    page.locator("#log > .turn").nth(1).wait_for()
+    page.wait_for_selector("#send", state="visible")
+    assert page.locator("#log > .turn").last.locator(".text").inner_text().strip()
+
+
+def test_structured_output_is_set_out(page):
+    set_option(page, "Tools and format", "#schema", json.dumps(PERSON))
+    shown = send(page, "How old is Anna?").locator("pre").inner_text()
+    assert set(json.loads(shown)) == {"age"}
+    assert "\n" in shown
+
+
+def test_wrong_json_is_told_and_nothing_is_lost(page):
+    set_option(page, "Tools and format", "#tools", "[")
+    page.fill("#input", "Hello!")
+    page.click("#send")
+    page.wait_for_selector("#log [role=alert]")
+    assert "no JSON" in page.inner_text("#log [role=alert]")
+
+
+def test_the_request_can_be_copied_as_code_that_runs(page, url):
+    page.fill("#input", "What's this?")
+    page.click("[data-code=python]")
+    code = page.input_value("#snippet")
+    compile(code, "snippet", "exec")
+    assert f'base_url="{url}/v1"' in code
+    page.keyboard.press("Escape")
+    page.click("[data-code=curl]")
+    assert "'\\''" in page.input_value("#snippet")
+
+
+def test_a_chain_is_browsed_branched_exported_and_deleted(page, url):
+    send(page, "Hello!")
+    first = page.inner_text("#continues").split()[1]
+    send(page, "What is your name?")
+    page.click("#tab-history")
+    page.locator("#stored button").first.click()
+    root = page.locator(f"[data-node={first}]")
+    root.wait_for()
+    assert page.locator("#tree [data-node]").count() == 2
+    with page.expect_download() as loaded:
+        root.get_by_text("Markdown").first.click()
+    assert "Hello!" in Path(loaded.value.path()).read_text("utf-8")
+    root.get_by_role("button", name="Branch from here").click()
+    assert first in page.inner_text("#continues")
+    send(page, "And again: hello!")
+    page.click("#tab-history")
+    page.locator("#stored button").first.click()
+    page.locator("#tree [data-node]").nth(2).wait_for()
+    root.get_by_role("button", name="Delete").first.click()
+    root.get_by_role("button", name="Really delete?").first.click()
+    page.wait_for_selector("#tree >> text=Deleted")
+    assert httpx.get(f"{url}/v1/responses/{first}").status_code == 404
+
+
+def test_figures_and_plots_are_shown(page):
+    send(page, "Hello!")
+    page.click("#tab-server")
+    page.wait_for_selector("#figures svg polyline", state="attached")
+    assert "pocket" in page.inner_text("#loaded")
+    assert "MiB" in page.inner_text("#figures")
+
+
+def test_what_is_said_never_becomes_markup(page):
+    hostile = "<img src=x onerror=\"document.title='owned'\"><script>alert(1)</script>"
+    send(page, hostile)
+    page.click("#tab-history")
+    page.locator("#stored button").first.click()
+    page.wait_for_selector("#tree [data-node]")
+    assert page.locator("#log img, #log script, #tree img, #tree script").count() == 0
+    assert page.title() == "mlx-responses"
+    assert hostile in page.inner_text("#tree")
+
+
+def test_dark_and_light_and_it_is_remembered(page):
+    light = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    page.click("#theme")
+    dark = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    page.reload()
+    assert dark != light
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == dark
+
+
+def test_a_phone_needs_no_sideways_scrolling(page):
+    page.set_viewport_size({"width": 360, "height": 740})
+    send(page, "Hello!")
+    for tab in ("#tab-play", "#tab-history", "#tab-server"):
+        page.click(tab)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
+def test_the_keyboard_reaches_everything(page):
+    page.focus("#tab-play")
+    page.keyboard.press("ArrowRight")
+    assert page.locator("#history").is_visible()
+    assert page.evaluate("document.activeElement.id") == "tab-history"
+    unnamed = page.evaluate(
+        "[...document.querySelectorAll('input, textarea, select, button')].filter(e => "
+        "!(e.labels?.length || e.ariaLabel || e.textContent.trim())).map(e => e.outerHTML)"
+    )
+    assert unnamed == []
+
+
+def test_the_api_is_shown_from_its_description(page, url):
+    page.goto(f"{url}/docs")
+    page.click("summary:has-text('POST /v1/responses')")
+    assert "CreateResponse" in page.inner_text("#paths")
+
+
+def test_a_server_that_asks_for_a_key_asks_here_once(browser, tmp_path):
+    key = Keyring(tmp_path / "keys" / "api.json").add("anna")
+    with serving(ScriptedLive(), data_dir=tmp_path, loopback_key="required") as url:
+        page = browser.new_context().new_page()
+        page.goto(url)
+        page.fill("#key", "sk-wrong")
+        page.click("text=Sign in")
+        page.wait_for_selector("#wrong:has-text('not known')")
+        page.fill("#key", key)
+        page.click("text=Sign in")
+        page.wait_for_selector("#door", state="hidden")
+        page.reload()
+        page.wait_for_selector("#model")
+        assert page.locator("#door").is_hidden()
+        page.context.close()
