@@ -32,6 +32,7 @@ from mlx_responses.wire import codec, conversations
 from mlx_responses.wire.items import (
     ApplyPatchCall,
     ApplyPatchCallOutput,
+    CompactionTrigger,
     CustomToolCall,
     CustomToolCallOutput,
     FunctionCall,
@@ -188,6 +189,18 @@ class Archive:
             return decode_item(found.json)
         return identified(item, self._mint)
 
+    async def _to_keep(self, item: Item, position: int) -> Item:
+        """An item for a conversation, which holds what was said, and nothing that asks for more.
+        Raises `RequestError`."""
+        if isinstance(item, CompactionTrigger):
+            raise RequestError(
+                "A compaction_trigger asks a turn for a summary; a conversation cannot hold one. "
+                "Send it as the last item of a request's input.",
+                param=f"items[{position}].type",
+                code="invalid_value",
+            )
+        return await self._own(item, position)
+
     # What is kept
 
     async def keep(self, turn: StoredTurn) -> None:
@@ -244,7 +257,7 @@ class Archive:
         kept = Conversation(
             id=self._mint("conv"), created_at=created_at, metadata=wanted.metadata, owner=owner
         )
-        items = [await self._own(item, n) for n, item in enumerate(wanted.items)]
+        items = [await self._to_keep(item, n) for n, item in enumerate(wanted.items)]
         await asyncio.wrap_future(
             self.store.create_conversation(kept, [codec.encode(item) for item in items])
         )
@@ -277,7 +290,7 @@ class Archive:
 
     async def add_items(self, wanted: str, items: Sequence[Item]) -> conversations.ItemPage:
         """Append items; answers just those. Raises `NotFound`."""
-        own = [await self._own(item, n) for n, item in enumerate(items)]
+        own = [await self._to_keep(item, n) for n, item in enumerate(items)]
         encoded = [codec.encode(item) for item in own]
         await asyncio.wrap_future(self.store.add_items(wanted, encoded))
         data = [decode_item(json) for json in encoded]
@@ -300,7 +313,7 @@ class Archive:
 def identified(item: Item, mint: Mint) -> Item:
     """`item` with an id, and with its words as a list of parts, as input items are listed."""
     changes: dict[str, object] = {}
-    if getattr(item, "id", None) is None:
+    if not getattr(item, "id", None):  # some clients send an empty one
         changes["id"] = mint(PREFIXES.get(type(item), "item"))
     if isinstance(item, Message) and isinstance(item.content, str):
         part = OutputText if item.role == "assistant" else InputText

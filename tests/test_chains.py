@@ -15,6 +15,7 @@ from mlx_responses.live import Live
 from mlx_responses.session import Session
 from mlx_responses.store import PageQuery
 from mlx_responses.wire.conversations import CreateConversation
+from mlx_responses.wire.items import CompactionTrigger, Message
 from mlx_responses.wire.request import CountTokens
 from tests.worlds import ask, read, start, tiny_catalog, with_live
 
@@ -197,6 +198,23 @@ def test_a_conversation_grows_by_its_turns_one_at_a_time(catalog: Catalog) -> No
         running.cancel()
         await running.final()
         await ask(live, conversation=made.id)
+
+    with_live(catalog, story)
+
+
+def test_a_conversation_holds_what_was_said_and_no_request_for_a_summary(catalog: Catalog) -> None:
+    async def story(live: Live) -> None:
+        trigger = CompactionTrigger()
+        with pytest.raises(RequestError) as refused:
+            await live.archive.create_conversation(CreateConversation(items=[trigger]), 1)
+        assert refused.value.param == "items[0].type"
+        made = await live.archive.create_conversation(CreateConversation(), 1)
+        with pytest.raises(RequestError):
+            await live.archive.add_items(made.id, [trigger])
+        nameless = [Message(role="user", content="hi", id="")]
+        page = await live.archive.add_items(made.id, nameless)
+        assert page.first_id
+        assert page.first_id.startswith("msg_")
 
     with_live(catalog, story)
 
