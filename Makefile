@@ -5,7 +5,7 @@ POCKET := .venv/.ready-pocket
 FUZZ := .venv/.ready-fuzz
 ARGS :=
 
-.PHONY: setup run test slow fuzz clients check audit fmt bench traces docs pocket
+.PHONY: setup run test slow fuzz clients web-test check audit fmt bench traces docs pocket
 
 setup: $(READY) ; @echo "ready: .venv"
 

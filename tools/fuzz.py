@@ -1,4 +1,5 @@
-"""`make fuzz`: the tests of tests/fuzz, led by atheris to what was not run before, for minutes.
+"""`make fuzz`: the tests of tests/fuzz, led by atheris to what was not run before, and schemathesis
+on the server's own description, for minutes.
 
     make fuzz                                 # all, a minute each
     make fuzz ARGS="schema --seconds 600"     # one
@@ -22,7 +23,9 @@ with atheris.instrument_imports(include=["mlx_responses", "app"]):
     from tests.fuzz import test_fuzz
     from tests.serving import serving_model
 
-TARGETS = ("codec", "schema", "dialects", "server_sent_events", "sampling", "requests", "socket")
+OPENAPI = "openapi"
+DOORS = ("codec", "schema", "dialects", "server_sent_events", "sampling", "requests", "socket")
+TARGETS = (*DOORS, OPENAPI)
 SEEDS, SEED_BYTES = 32, 2048
 """What atheris begins with: bytes enough for whole values, of which hypothesis makes any."""
 HANG_SECONDS = 30
@@ -37,6 +40,8 @@ def main() -> int:
     parser.add_argument("--seconds", type=int, default=60)
     parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
     asked = parser.parse_args()
+    if asked.here and asked.targets[0] == OPENAPI:
+        return fuzz_openapi(asked.seconds)
     if asked.here:
         return fuzz(asked.targets[0], asked.seconds)
     failed = []
@@ -47,6 +52,19 @@ def main() -> int:
             failed.append(target)
     print("found something: " + ", ".join(failed) if failed else "nothing found")
     return bool(failed)
+
+
+def fuzz_openapi(seconds: int) -> int:
+    """Schemathesis on what the server says of itself in /openapi.json, one request and chains of
+    them, until the time is up: no answer may be a 5xx."""
+    with (
+        tempfile.TemporaryDirectory() as home,
+        serving_model(models=PACKAGED_CATALOG, data_dir=Path(home)) as url,
+    ):
+        program = str(Path(sys.executable).with_name("schemathesis"))
+        options = ["--checks", "not_a_server_error", "--max-time", str(seconds), "--no-color"]
+        command = [program, "run", f"{url}/openapi.json", *options, "--request-timeout", "600"]
+        return subprocess.run(command, check=False, cwd=home).returncode
 
 
 def fuzz(target: str, seconds: int) -> int:
