@@ -79,7 +79,7 @@ def answer(failure: Failure, headers: dict[str, str] | None = None) -> Response[
 
 
 def _on_failure(request: AnyRequest, failure: Failure) -> Response[bytes]:
-    if failure.status >= 500:
+    if failure.status >= 500 and not isinstance(failure, Overloaded):
         log.error("request %s: %s", request_id(request.scope), failure, exc_info=failure)
     return answer(failure)
 
@@ -106,7 +106,7 @@ async def failure_of(work: Awaitable[None]) -> Failure | None:
     try:
         await work
     except Failure as failure:
-        if failure.status >= 500:
+        if failure.status >= 500 and not isinstance(failure, Overloaded):
             log.error("a turn on a socket: %s", failure, exc_info=failure)
         return failure
     except Exception as fault:

@@ -18,6 +18,8 @@ REMARKS = FOLDER / "REMARKS.md"
 """What a reader made of the last figures; it stands behind them, and goes stale with them."""
 BENCHES: dict[str, list[list[str]]] = {
     "decode": [["--rounds", "3"], ["--rounds", "3", "--tokens", "96", "--hidden", "384"]],
+    "prefill": [[]],
+    "connections": [[]],
     "events": [[]],
     "startup": [[]],
     "delivery": [[]],

@@ -59,4 +59,4 @@ def test_a_stop_of_the_server_ends_every_lane_and_then_closes(tmp_path):
     assert code == 1012
     ended = [event for event in events if event["type"] == "response.failed"]
     assert {event.get("stream_id") for event in ended} == {"a", None}
-    assert events[-1]["error"]["code"] == "rate_limit_exceeded"  # what had not begun
+    assert events[-1]["error"]["code"] == "server_unavailable"  # what had not begun

@@ -202,7 +202,7 @@ HARMLESS = pocket_controls("x")
 
 
 @settings(max_examples=40)
-@given(words([*POCKET.control_texts, *ROLES]))
+@given(words([*POCKET.control_texts, *ROLES]).filter(lambda said: "\0" not in said))  # no text file
 def test_no_field_of_a_request_makes_a_control_token(said):
     assert pocket_controls(f"x{said}") == HARMLESS
 
