@@ -24,7 +24,7 @@ BENCHES: dict[str, list[list[str]]] = {
     "startup": [[]],
     "delivery": [[]],
     "fairness": [[]],
-    "transcript": [["--turns", "12"]],
+    "transcript": [["--turns", "12"], ["--turns", "20"]],
     "restart": [[]],
     "constrained": [[]],
     "speculation": [[]],

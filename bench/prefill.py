@@ -62,11 +62,11 @@ def main() -> None:
         inside = InProcess(Path(name))
         with server("--model", name) as ours, peer(Path(name)) as theirs:
             for words in LENGTHS:
-                report(inside, ours, theirs, name, words, flags.rounds)
+                report(inside, (ours, theirs), name, words, flags.rounds)
 
 
-def report(inside: InProcess, ours: int, theirs: int, model: str, words: int, rounds: int) -> None:
-    """One length; the first round warms all sides."""
+def report(inside: InProcess, ports: tuple[int, int], model: str, words: int, rounds: int) -> None:
+    """One length; the first round warms all sides. `ports`: ours, and mlx_lm.server's."""
     found: dict[str, list[float]] = {side: [] for side in SIDES}
     tokens = 0
     for turn in range(rounds + 1):
@@ -75,8 +75,8 @@ def report(inside: InProcess, ours: int, theirs: int, model: str, words: int, ro
         ids = inside.ids(text)
         tokens = len(ids)
         seconds = (
-            say(ours, model, messages, tokens=1).first,
-            say(theirs, model, messages, tokens=1).first,
+            say(ports[0], model, messages, tokens=1).first,
+            say(ports[1], model, messages, tokens=1).first,
             inside.seconds(ids),
         )
         for side, each in zip(SIDES, seconds, strict=True):
