@@ -149,13 +149,14 @@ class Turn:
         return messages
 
     def _start(self) -> list[Event]:
-        self._untold = self._timeline.start()
-        return self._untold
+        events = self._timeline.start()
+        self._untold = [*events]
+        return events
 
     def _tell(self, part: Part) -> list[Event]:
         """What a part becomes; numbered from now on, so it must leave whatever goes wrong next."""
         events = self._timeline.apply(part)
-        self._untold = self._untold + events
+        self._untold += events
         return events
 
     def _spoken(self, events: list[Event]) -> list[Event]:

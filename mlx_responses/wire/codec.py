@@ -40,8 +40,9 @@ def encode_line(value: Any) -> bytes:
     JSON may hold U+0085, U+2028 and U+2029 as they are; some clients take them for ends of lines.
     """
     line = encode(value)
-    for char, escape in LINE_ENDS:
-        line = line.replace(char, escape)
+    if not line.isascii():  # looked at once: this is done for each event
+        for char, escape in LINE_ENDS:
+            line = line.replace(char, escape)
     return line
 
 
