@@ -88,9 +88,13 @@ class Bounds:
         have been left out. What breaks one is logged by its place, and told to `broken`, on the
         grammar thread; the call stays as the model said it. Holds up nobody.
         """
-        calls = [one for one in output if isinstance(one, FunctionCall)]
-        found = [(call, _loose(offer, call)) for call in calls if call.status == "completed"]
-        if any(schema is not None for _, schema in found):
+        ended = (one for one in output if isinstance(one, FunctionCall))
+        found = [
+            (call, schema)
+            for call in ended
+            if call.status == "completed" and (schema := _loose(offer, call)) is not None
+        ]
+        if found:
             self._thread.submit(_check, found, broken)
 
     async def _on_thread(self, work: Callable[[], T]) -> T:
@@ -172,10 +176,10 @@ def _loose(offer: Offer, call: FunctionCall) -> dict[str, Any] | None:
 
 
 def _check(
-    found: Sequence[tuple[FunctionCall, dict[str, Any] | None]], broken: Callable[[], None]
+    found: Sequence[tuple[FunctionCall, dict[str, Any]]], broken: Callable[[], None]
 ) -> None:
     for call, schema in found:
-        place = None if schema is None else broken_at(schema, call.arguments)
+        place = broken_at(schema, call.arguments)
         if place is not None:
             log.warning("arguments of %r do not keep to its parameters: %s", call.name, place)
             broken()

@@ -4,6 +4,7 @@ one is killed, turns end with a failure that says so."""
 import json
 import socket
 import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -52,12 +53,17 @@ def free_ports(count):
     return ports
 
 
+def hostfile(folder):
+    """What mlx.launch tells each of two processes on this machine."""
+    hosts = [[f"127.0.0.1:{port}"] for port in free_ports(2)]
+    (folder / "hosts.json").write_text(json.dumps(hosts))
+    return {"MLX_HOSTFILE": str(folder / "hosts.json")}
+
+
 @pytest.fixture(params=["tensor"])
 def pair(models, tmp_path, request):
     """A server of two processes, as mlx.launch starts them: both processes, and the URL."""
-    hosts = [[f"127.0.0.1:{port}"] for port in free_ports(2)]
-    (tmp_path / "hosts.json").write_text(json.dumps(hosts))
-    launcher = {"MLX_HOSTFILE": str(tmp_path / "hosts.json")}
+    launcher = hostfile(tmp_path)
     settings = {"sharding": request.param, "models": str(models), "model": "tiny"}
     told = {f"MLX_RESPONSES_{name.upper()}": value for name, value in settings.items()}
     environment = {**launcher, **told, "MLX_RANK": "1"}
@@ -126,3 +132,36 @@ def test_sharing_alone_is_refused_with_how_to_start(tmp_path: Path):
     )
     assert done.returncode == 1
     assert "mlx.launch --hostfile hosts.json" in done.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a path that each process sees otherwise")
+def test_a_model_that_only_one_of_them_has_is_refused_by_both(models, tmp_path):
+    catalog = tmp_path / "models.toml"
+    catalog.write_text('[models.tiny]\npath = "/proc/self/cwd/tiny"\n')
+    told = {
+        **hostfile(tmp_path),
+        "MLX_RESPONSES_SHARDING": "tensor",
+        "MLX_RESPONSES_MODELS": str(catalog),
+        "MLX_RESPONSES_MODEL": "tiny",
+        "MLX_RESPONSES_PORT": "0",
+        "MLX_RESPONSES_DATA_DIR": str(tmp_path),
+    }
+    started = [
+        subprocess.Popen(
+            [*COMMAND, "serve"],
+            env={**told, "MLX_RANK": rank},
+            cwd=cwd,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank, cwd in (("0", models.parent), ("1", tmp_path))
+    ]
+    try:
+        (_, first), (_, second) = [one.communicate(timeout=60) for one in started]
+        assert [one.returncode for one in started] == [1, 0]
+        assert "another process could not load it" in first
+        assert "there is no folder" in second
+    finally:
+        for one in started:
+            one.kill()
+            one.communicate()

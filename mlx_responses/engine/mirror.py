@@ -12,7 +12,7 @@ from typing import Any
 
 import mlx.core as mx
 from mlx.nn.layers.base import Module
-from mlx_lm.models.cache import make_prompt_cache
+from mlx_lm.models.cache import CacheList, make_prompt_cache
 
 from mlx_responses.engine.ring import (
     Copy,
@@ -27,19 +27,21 @@ from mlx_responses.engine.ring import (
     Run,
 )
 
-Layers = list[Any]
-"""A cache as mlx-lm makes it, of one sequence or of a batch: one object a layer."""
+
+def new_cache(network: Module) -> CacheList:
+    """An empty cache of a network: mlx-lm's list of layers, which does with all what one can."""
+    return CacheList(*make_prompt_cache(network))
 
 
-def merged(parts: Sequence[Layers]) -> Layers:
-    """A batch of caches."""
-    return [layers[0].merge(list(layers)) for layers in zip(*parts, strict=True)]
+def arrays(layers: CacheList) -> list[Any]:
+    """What is in a cache."""
+    return [layer.state for layer in layers.caches]
 
 
 class MirroredCache:
-    """All layers of a cache here, and its number elsewhere."""
+    """All layers of a cache here, of one sequence or of a batch, and its number elsewhere."""
 
-    def __init__(self, ring: Ring, layers: Layers) -> None:
+    def __init__(self, ring: Ring, layers: CacheList) -> None:
         self.layers = layers
         self.number = ring.new_id()
         self._ring = ring
@@ -47,13 +49,13 @@ class MirroredCache:
 
     def merge(self, parts: "Sequence[MirroredCache]") -> "MirroredCache":
         """A batch of these caches, of which this is one."""
-        made = MirroredCache(self._ring, merged([part.layers for part in parts]))
+        made = MirroredCache(self._ring, CacheList.merge([part.layers for part in parts]))
         self._ring.tell(Merge(made.number, [part.number for part in parts]))
         return made
 
     def extract(self, row: int) -> "MirroredCache":
         """One row of a batch."""
-        made = MirroredCache(self._ring, [layer.extract(row) for layer in self.layers])
+        made = MirroredCache(self._ring, self.layers.extract(row))
         self._ring.tell(Extract(made.number, self.number, row))
         return made
 
@@ -65,40 +67,36 @@ class MirroredCache:
     def extend(self, other: "MirroredCache") -> None:
         """The other batch's rows join this one's."""
         self._ring.tell(Extend(self.number, other.number))
-        for layer, more in zip(self.layers, other.layers, strict=True):
-            layer.extend(more)
+        self.layers.extend(other.layers)
 
     def filter(self, rows: Sequence[int]) -> None:
         """Only these rows stay."""
         self._ring.tell(Filter(self.number, list(rows)))
-        for layer in self.layers:
-            layer.filter(rows)
+        self.layers.filter(rows)
 
     def prepare(self, *, lengths: list[int], right_padding: list[int]) -> None:
         """Rows of different lengths come next, padded on the right."""
         self._ring.tell(Prepare(self.number, lengths, right_padding))
-        for layer in self.layers:
-            layer.prepare(lengths=lengths, right_padding=right_padding)
+        self.layers.prepare(lengths=lengths, right_padding=right_padding)
 
     def finalize(self) -> None:
         """They have come."""
         self._ring.tell(Finalize(self.number))
-        for layer in self.layers:
-            layer.finalize()
+        self.layers.finalize()
 
     @property
     def state(self) -> list[Any]:
         """The arrays that are here."""
-        return [layer.state for layer in self.layers]
+        return arrays(self.layers)
 
     @property
     def nbytes(self) -> int:
         """Of the arrays that are here."""
-        return sum(layer.nbytes for layer in self.layers)
+        return int(self.layers.nbytes)
 
     def empty(self) -> bool:
         """Whether it holds no token."""
-        return bool(self.layers[0].empty())
+        return bool(self.layers.empty())
 
     def is_trimmable(self) -> bool:
         """Its last tokens cannot be taken back."""
@@ -119,7 +117,7 @@ class MirroredNetwork(Module):
 
     def make_cache(self) -> list[MirroredCache]:
         """An empty cache, as the one layer of it."""
-        made = MirroredCache(self._ring, make_prompt_cache(self._own))
+        made = MirroredCache(self._ring, new_cache(self._own))
         self._ring.tell(New(made.number, self._number))
         return [made]
 
@@ -139,5 +137,5 @@ class MirroredNetwork(Module):
     def _launched(self, tokens: mx.array, held: MirroredCache, *, logits: bool) -> mx.array:
         fed: Any = tokens.tolist()
         self._ring.tell(Run(self._number, held.number, fed, logits))
-        computed: mx.array = self._own(tokens, cache=held.layers)
+        computed: mx.array = self._own(tokens, cache=held.layers.caches)
         return computed

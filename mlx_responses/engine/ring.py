@@ -29,8 +29,7 @@ class Load(msgspec.Struct, frozen=True, tag=True):
     """Bring your part of a model into memory, and call it so."""
 
     network: int
-    name: str
-    path: str
+    folder: str
 
 
 class New(msgspec.Struct, frozen=True, tag=True):

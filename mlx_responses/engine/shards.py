@@ -24,21 +24,38 @@ log = logging.getLogger(__name__)
 def read_shard(folder: Path, ring: Ring) -> Module:
     """Our part, in memory. Every process of the group has to call this at the same time.
 
-    Raises whatever mlx-lm does where a model cannot be shared so, or a file cannot be read.
+    Raises `LoadFailed`, everywhere, where any of them cannot.
     """
-    tensor, pipeline = (ring.group, None) if ring.sharding == "tensor" else (None, ring.group)
-    options = {"trust_remote_code": False}
-    load = partial(sharded_load, str(folder), pipeline, tensor, tokenizer_config=options)
-    read = attempt(load, f"reading a part of {folder}", level=logging.DEBUG)
-    if isinstance(read, Fault):
+    read = attempt(partial(_read, folder, ring), f"reading a part of {folder}", level=logging.INFO)
+    if ring.all_can(not isinstance(read, Fault)) and not isinstance(read, Fault):
+        return read
+    why = read.reason if isinstance(read, Fault) else "another process could not load it"
+    raise LoadFailed(
+        f"The model in {folder} cannot be shared by {ring.size} processes (--sharding "
+        f"{ring.sharding}): {why}. Its files must be in that folder on every machine."
+    )
+
+
+def _read(folder: Path, ring: Ring) -> Module:
+    loaded = attempt(partial(_load, folder, ring), f"sharing {folder}", level=logging.DEBUG)
+    if isinstance(loaded, Fault):
         ring.meet()  # the others wait for us where loading ends
-        raise read.error
-    network: Any = read[0]
+        raise loaded.error
+    network: Any = loaded
     if not has_gpu():
         network.set_dtype(mx.float32)
         mx.eval(network.parameters())
     whole: Module = network
     return whole
+
+
+def _load(folder: Path, ring: Ring) -> Any:
+    if not folder.is_dir():  # mlx-lm would look for it on the network
+        raise LoadFailed(f"there is no folder {folder} here")
+    tensor, pipeline = (ring.group, None) if ring.sharding == "tensor" else (None, ring.group)
+    options = {"trust_remote_code": False}
+    network, _ = sharded_load(str(folder), pipeline, tensor, tokenizer_config=options)
+    return network
 
 
 def sharded(ring: Ring) -> Loader:
@@ -52,15 +69,8 @@ def _assemble(ring: Ring, files: Files) -> Assembly:
     loaded = describe(files, ring.size)
     yield Reading(loaded, 0)
     number = ring.new_id()
-    ring.tell(Load(number, files.spec.name, str(files.folder)))
-    network = attempt(lambda: read_shard(files.folder, ring), "sharing a model", level=logging.INFO)
-    if not ring.all_can(not isinstance(network, Fault)) or isinstance(network, Fault):
-        why = network.reason if isinstance(network, Fault) else "another process could not load it"
-        raise LoadFailed(
-            f"The model {files.spec.name!r} cannot be shared by {ring.size} processes "
-            f"(--sharding {ring.sharding}): {why}. Its files must be in {files.folder} on every "
-            "machine."
-        )
+    ring.tell(Load(number, str(files.folder)))
+    network = read_shard(files.folder, ring)
     footprint = measure(network, loaded.weights_bytes)
     return Model(MirroredNetwork(ring, network, number), loaded, footprint)
 

@@ -108,12 +108,13 @@ class Document:
             schema = self._look_up(pointer)
             if not isinstance(schema, dict | bool):
                 raise refused("there is no schema here", pointer)
-            said = _flat(schema)
-            known = None if said is None else self._alike.setdefault(said, len(self._schemas))
-            self._numbers[pointer] = len(self._schemas) if known is None else known
-            if self._numbers[pointer] == len(self._schemas):
+            number = len(self._schemas)
+            if (said := _flat(schema)) is not None:
+                number = self._alike.setdefault(said, number)
+            if number == len(self._schemas):
                 self._schemas.append(schema)
                 self._pointers.append(pointer)
+            self._numbers[pointer] = number
         return self._numbers[pointer]
 
     def add(self, schema: Schema) -> int:
