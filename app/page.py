@@ -2,6 +2,7 @@
 that a browser gets them before it has a key; what they show, they ask of the API.
 """
 
+from functools import cache
 from pathlib import Path
 
 from litestar import Response, get
@@ -28,6 +29,8 @@ PAGES = {"/": "index.html", "/docs": "docs.html"}
 PARTS = {f"/web/{part.name}": part for part in sorted(FOLDER.iterdir()) if part.suffix in MEDIA}
 OPEN = frozenset([*PAGES, *PARTS])
 """Paths that need no key."""
+DOOR = "<!-- door -->"
+"""Where a page asks for a key, which all do in the same way: `door.html` stands there."""
 
 PAGE = Operation(summary="The page", media="text/html")
 DOCS = Operation(summary="The API, for people", media="text/html")
@@ -61,8 +64,17 @@ def door() -> Door:
     """The page as the gate shows it to a browser without a key: it asks for one."""
     headers = {"content-type": f"{MEDIA['.html']}; charset=utf-8", **HEADERS}
     pairs = tuple((name.encode(), value.encode()) for name, value in headers.items())
-    return Door((FOLDER / PAGES["/"]).read_bytes(), pairs)
+    return Door(_body(FOLDER / PAGES["/"]), pairs)
 
 
 def _file(path: Path) -> Response[bytes]:
-    return Response(path.read_bytes(), media_type=MEDIA[path.suffix], headers=HEADERS)
+    return Response(_body(path), media_type=MEDIA[path.suffix], headers=HEADERS)
+
+
+@cache
+def _body(path: Path) -> bytes:
+    """What is handed out, read once."""
+    text = path.read_text("utf-8")
+    if DOOR in text:
+        text = text.replace(DOOR, (FOLDER / "door.html").read_text("utf-8"))
+    return text.encode()

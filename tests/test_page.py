@@ -211,8 +211,11 @@ def test_the_api_is_shown_from_its_description(page, url):
 
 def test_a_server_that_asks_for_a_key_asks_here_once(browser, tmp_path):
     key = Keyring(tmp_path / "keys" / "api.json").add("anna")
-    with serving(ScriptedLive(), data_dir=tmp_path, loopback_key="required") as url:
-        page = browser.new_context().new_page()
+    with (
+        serving(ScriptedLive(), data_dir=tmp_path, loopback_key="required") as url,
+        browser.new_context() as context,
+    ):
+        page = context.new_page()
         page.goto(url)
         page.fill("#key", "sk-wrong")
         page.click("text=Sign in")
@@ -223,4 +226,3 @@ def test_a_server_that_asks_for_a_key_asks_here_once(browser, tmp_path):
         page.reload()
         page.wait_for_selector("#model")
         assert page.locator("#door").is_hidden()
-        page.context.close()

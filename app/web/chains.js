@@ -26,7 +26,7 @@ async function show(id) {
     button.setAttribute("aria-current", String(button.dataset.id === id));
   }
   const tree = await call("GET", `/api/responses/${id}/chain`);
-  const below = Map.groupBy ? Map.groupBy(tree.data, (node) => node.parent) : grouped(tree.data);
+  const below = byParent(tree.data);
   const known = new Set(tree.data.map((node) => node.id));
   const roots = tree.data.filter((node) => !known.has(node.parent));
   const place = byId("tree");
@@ -34,7 +34,7 @@ async function show(id) {
   if (tree.has_more) place.append(make("p", { class: "faint" }, "There are more than these 1,000."));
 }
 
-function grouped(nodes) {
+function byParent(nodes) {
   const found = new Map();
   for (const node of nodes) found.set(node.parent, [...(found.get(node.parent) ?? []), node]);
   return found;

@@ -59,9 +59,9 @@ async function run(input, shown) {
     for await (const event of events(request(input), stopping.signal)) {
       answer.show(event);
       byId("log").scrollTop = byId("log").scrollHeight;
-      if (event.response && event.type !== "response.failed" && event.response.completed_at) {
+      if (event.type === "response.completed" || event.type === "response.incomplete") {
         continueFrom(event.response.id);
-      } else if (event.type === "response.incomplete") continueFrom(event.response.id);
+      }
     }
   } catch (error) {
     if (stopping.signal.aborted) answer.note("Stopped.");
