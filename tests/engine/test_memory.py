@@ -97,9 +97,13 @@ def test_the_budget_is_what_the_machine_or_its_container_can_give(tmp_path):
 
 @pytest.fixture
 def starved(start, folder_of):
-    """Engines whose memory is for so many rows of so many tokens, and no more."""
+    """Engines whose memory is for so many rows of so many tokens, and no more.
 
-    def make(*, tokens, rows=1, **limits):
+    `slack`: how much more than measured a step may take for a while. The peak depends on when
+    MLX's own thread frees what, and was seen to be 1.5 times as high for the third prompt.
+    """
+
+    def make(*, tokens, rows=1, slack=1.2, **limits):
         spec = folder_of(name="fat", num_key_value_heads=4, head_dim=64)
         ample = start(chunk_tokens=64)
         ample.load(spec)
@@ -107,7 +111,7 @@ def starved(start, folder_of):
             ample.ending(job)
         work = ample.engine.status().memory.work
         footprint = read_model(spec).footprint
-        needed = footprint.weights + int(1.2 * work) + footprint.of_rows([tokens] * rows)
+        needed = footprint.weights + int(slack * work) + footprint.of_rows([tokens] * rows)
         watched = start(memory_bytes=int(needed * 16 / 15), chunk_tokens=64, **limits)
         watched.spec = spec
         return watched
@@ -168,7 +172,7 @@ def test_an_answer_that_outgrows_memory_fails_alone(starved, monkeypatch):
 
 
 def test_prefixes_give_way_to_rows_and_come_back(starved):
-    watched = starved(tokens=1024)
+    watched = starved(tokens=1024, slack=2)
     watched.load(watched.spec)
     watched.say([1] * 400, max_tokens=2)
     held = watched.engine.status().prefix_bytes
