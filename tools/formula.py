@@ -1,8 +1,7 @@
-"""Write the Homebrew formula for a wheel.
-python -m tools.formula WHEEL --url URL > mlx-responses.rb
+"""Write the Homebrew formula for a wheel: app/launch/mlx-responses.rb, with what names that wheel.
+python -m tools.formula WHEEL [--url URL] > mlx-responses.rb
 
-A formula names where its wheel lies, so it is written when there is such a place: for a release, or
-for a tap of one's own. What the wheel says of itself is read from it.
+Without `--url` it installs the file as it lies here; with it, the same wheel as a release has it.
 """
 
 import argparse
@@ -15,62 +14,32 @@ import zipfile
 from email.message import Message
 from pathlib import Path
 
-PYTHON = "3.13"
-"""The newest for which every dependency has a wheel; Homebrew keeps it for years."""
-
-FORMULA = """class MlxResponses < Formula
-  desc {desc}
-  homepage {homepage}
-  url {url}, using: :nounzip
-  version {version}
-  sha256 {sha256}
-  license {license}
-
-  depends_on arch: :arm64
-  depends_on macos: :sonoma
-  depends_on "python@{python}"
-
-  def install
-    system "python{python}", "-m", "venv", libexec
-    system libexec/"bin/python", "-m", "pip", "install", "--no-cache-dir", Dir["*.whl"].first
-    bin.install_symlink libexec/"bin/mlx-responses"
-  end
-
-  service do
-    run [opt_bin/"mlx-responses", "serve", "--log-stderr", "off"]
-    keep_alive successful_exit: false
-    process_type :interactive
-    log_path var/"log/mlx-responses.log"
-    error_log_path var/"log/mlx-responses.log"
-  end
-
-  test do
-    assert_match version.to_s, shell_output("#{{bin}}/mlx-responses --version")
-    assert_match "Your name is Ada.", shell_output("#{{bin}}/mlx-responses demo")
-  end
-end
-"""
+FORMULA = Path(__file__).parent.parent / "app" / "launch" / "mlx-responses.rb"
+FIELD = re.compile(r'^  (desc|homepage|url|version|sha256|license) "(?:[^"\\]|\\.)*"', re.MULTILINE)
 
 
-def formula(wheel: Path, url: str, homepage: str | None = None) -> str:
+def formula(wheel: Path, url: str | None = None, homepage: str | None = None) -> str:
     """The formula's text. `homepage` where the wheel names none. Raises `ValueError`."""
+    url = url or wheel.absolute().as_uri()
     if not re.match(r"(https|file)://", url):
         raise ValueError(f"--url must begin with https:// or file://, not {url!r}.")
     if not url.endswith(f"/{wheel.name}"):
         raise ValueError(f"--url must end with /{wheel.name}: pip reads a wheel's name.")
     told = _metadata(wheel)
-    homepage = homepage or _homepage(told)
-    if homepage is None:
-        raise ValueError("The wheel names no homepage, and a formula needs one: --homepage URL")
-    return FORMULA.format(
-        desc=_ruby(told["Summary"]),
-        homepage=_ruby(homepage),
-        url=_ruby(url),
-        version=_ruby(told["Version"]),
-        sha256=_ruby(hashlib.sha256(wheel.read_bytes()).hexdigest()),
-        license=_ruby(told["License-Expression"]),
-        python=PYTHON,
-    )
+    fields = {
+        "desc": told["Summary"],
+        "homepage": homepage or _homepage(told),
+        "url": url,
+        "version": told["Version"],
+        "sha256": hashlib.sha256(wheel.read_bytes()).hexdigest(),
+        "license": told["License-Expression"],
+    }
+
+    def filled(line: re.Match[str]) -> str:
+        value = fields[line[1]]
+        return line[0] if value is None else f"  {line[1]} {_ruby(value)}"
+
+    return FIELD.sub(filled, FORMULA.read_text("utf-8"))
 
 
 def _metadata(wheel: Path) -> Message:
@@ -99,8 +68,8 @@ def main() -> int:
     """Print it, or what is wrong."""
     parser = argparse.ArgumentParser(prog="python -m tools.formula", description=__doc__)
     parser.add_argument("wheel", type=Path)
-    parser.add_argument("--url", required=True, help="where this wheel can be fetched")
-    parser.add_argument("--homepage", help="of the project, where the wheel names none")
+    parser.add_argument("--url", help="where a release has this very wheel")
+    parser.add_argument("--homepage", help="of the project; the server's own page unless given")
     arguments = parser.parse_args()
     try:
         print(formula(arguments.wheel, arguments.url, arguments.homepage), end="")
