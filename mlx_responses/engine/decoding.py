@@ -1,9 +1,9 @@
 """The step of the decoding rows, on mlx-lm's generation batch, which keeps caches and rows aligned.
 
 A step feeds the model at least one token of each row: that which was chosen, or a run of forced
-ones where each row has one. Behind those of a lone row go tokens that are merely proposed; the next
-step says as many of them as the row's own choices confirm, and takes the others back. Knows rows
-and tokens; not who waits, nor where proposals come from.
+ones where each row has one. Behind those go tokens that are merely proposed, of each row as many as
+it has; the next step says as many of them as the row's own choices confirm, and takes the others
+back. Knows rows and tokens; not who waits, nor where proposals come from.
 """
 
 from collections.abc import Sequence
@@ -20,10 +20,10 @@ from mlx_responses.engine.job import Logprob
 from mlx_responses.engine.masks import MaskRow
 from mlx_responses.engine.pace import SIZES
 from mlx_responses.engine.plan import Plan
-from mlx_responses.engine.rewind import can_rewind, rewind
+from mlx_responses.engine.rewind import align, can_rewind, rewind
 from mlx_responses.engine.row import Row
 from mlx_responses.engine.sampling import Certain
-from mlx_responses.engine.speculation import Speculation, Speculator
+from mlx_responses.engine.speculation import Speculator
 
 Cache = list[Any]
 """One sequence's KV cache as mlx-lm makes it: one object a layer."""
@@ -59,17 +59,18 @@ class Decoding(GenerationBatch):  # type: ignore[misc]  # mlx-lm is untyped
     """mlx-lm's generation batch, choosing for all rows at once.
 
     `_next_tokens` holds the pending logits (rows, vocabulary), launched and maybe still computing;
-    behind proposed tokens (places, vocabulary) of the one row.
+    with proposed tokens behind (rows, places, vocabulary).
     `_ahead` holds the tokens chosen from them already, as a lazy array, where that needs nothing
     from the host: then the step is pipelined, and token t is read while t+1 is computed.
-    `_proposed` holds the tokens that are in the cache and not said.
-    `speculator` makes a row's speculation; None: nothing is proposed.
+    `_proposed` holds each row's tokens that are in the cache and not said, if any row has some;
+    the cache holds as many places of each row as the longest needs.
+    `speculator` proposes them; None: nothing is proposed.
     """
 
     speculator: Speculator | None = None
     _ahead: Any = None
     _plan: Plan | None = None
-    _proposed: Sequence[int] = ()
+    _proposed: Sequence[Sequence[int]] = ()
     _next_tokens: Any
     _next_logprobs: list[Scores]
 
@@ -125,23 +126,23 @@ class Decoding(GenerationBatch):  # type: ignore[misc]  # mlx-lm is untyped
         plan = self._plan_of_rows()
         turn = self._confirmed(plan) if self._proposed else self._forced(plan) or self._chosen(plan)
         fed = self._go_on(plan, turn.inputs)
-        if turn.inputs.size:
-            self._ask_guides(plan, fed)
+        self._ask_guides(plan, fed)
         said = [[*before, *now] for before, now in zip(turn.said, fed, strict=True)]
         return self._sayings(plan, said, turn.scores)
 
     def _go_on(self, plan: Plan, inputs: mx.array) -> list[list[int]]:
         """Feed the model, with proposed tokens where that is worth it; what it was fed."""
-        speculation = self._speculation(plan)
-        early = speculation is not None and (not plan.on_device or speculation.expects())
+        speculator = self.speculator if plan.alone or (plan.guided and not plan.tallies) else None
+        if speculator is not None:
+            speculator.meet(plan.rows, self.tokens)
+        early = speculator is not None and (not plan.on_device or speculator.expects(plan.rows))
         fed = self._hear(inputs) if early else None
-        proposed = self._propose(plan.rows[0], inputs.shape[1]) if early else []
-        if inputs.size:
-            self._launch(inputs, proposed)
-            self._look_ahead(plan)
+        proposed = self._propose(plan, speculator, inputs.shape[1]) if speculator and early else []
+        self._launch(inputs, proposed)
+        self._look_ahead(plan)
         fed = fed or self._hear(inputs)
-        if speculation is not None:
-            speculation.tick(inputs.shape[1] + len(proposed))
+        if speculator is not None:
+            speculator.tick(plan.rows, inputs.shape[1] + max(map(len, proposed), default=0))
         return fed
 
     def _hear(self, inputs: mx.array) -> list[list[int]]:
@@ -151,50 +152,45 @@ class Decoding(GenerationBatch):  # type: ignore[misc]  # mlx-lm is untyped
         heard: list[list[int]] = fed
         return heard
 
-    def _speculation(self, plan: Plan) -> Speculation | None:
-        """The lone row's, if it may have one."""
-        if self.speculator is None or len(plan.rows) > 1:
-            return None
-        [row] = plan.rows
-        if row.speculation is None:
-            row.speculation = self.speculator.start(row, self.tokens[0])
-        return row.speculation
-
-    def _propose(self, row: Row, feeding: int) -> list[int]:
-        last = self.tokens[0][-1]
-        room = row.job.max_tokens - row.position - 1
-        if row.speculation is None or row.fault or row.ends_with(last) or room < 1:
-            return []
+    def _propose(self, plan: Plan, speculator: Speculator, feeding: int) -> list[list[int]]:
+        """Each row's tokens that may follow those it was just fed; none at all: an empty list."""
         if not can_rewind(self.prompt_cache, feeding + max(SIZES)):
             return []
-        return row.speculation.propose(room)
+        rooms = [
+            0 if row.fault or row.ends_with(said[-1]) else row.job.max_tokens - row.position - 1
+            for row, said in zip(plan.rows, self.tokens, strict=True)
+        ]
+        return speculator.propose(plan.rows, rooms)
 
     def _confirmed(self, plan: Plan) -> Turn:
-        """What the lone row says of that which was proposed, and one token more."""
-        [row] = plan.rows
-        asked: list[MaskRow | None] = [None] * (len(self._proposed) + 1)
-        if row.constraint is not None:
-            asked = [choice.allowed for choice in (row.constraint.here, *row.constraint.ahead)]
-        said, scores = self._follow(plan, asked)
-        pairs = zip(said[: len(asked) - 1], self._proposed, strict=False)
-        accepted = sum(1 for token, proposed in pairs if token == proposed)
-        rewind(self.prompt_cache, len(self._proposed) - accepted)
+        """What the rows say of that which was proposed, and one token more of each."""
+        said, scores = self._follow_one(plan) if plan.alone else self._follow_all(plan)
+        accepted = [len(tokens) - 1 for tokens in said]
+        rewind(self.prompt_cache, max(map(len, self._proposed)) - max(accepted))
+        align(self.prompt_cache, accepted)
+        for row, known, tokens, count in zip(plan.rows, self.tokens, said, accepted, strict=True):
+            known.extend(tokens[:count])
+            if row.constraint is not None:
+                row.constraint.keep(count)
+        if self.speculator is not None:
+            self.speculator.note(plan.rows, accepted)
         self._proposed = ()
-        if row.constraint is not None:
-            row.constraint.keep(accepted)
-        if row.speculation is not None:
-            row.speculation.note(accepted)
-        self.tokens[0].extend(said[:accepted])
-        return Turn([said[:accepted]], mx.array([said[accepted:]], dtype=mx.uint32), [scores])
+        inputs = mx.array([tokens[-1:] for tokens in said], dtype=mx.uint32)
+        return Turn([tokens[:-1] for tokens in said], inputs, scores)
 
-    def _follow(
-        self, plan: Plan, asked: Sequence[MaskRow | None]
-    ) -> tuple[list[int], list[Scores]]:
+    def _asked(self, row: Row, proposed: Sequence[int]) -> list[MaskRow | None]:
+        """The masks of each place of a row: where it stops, nothing further may be confirmed."""
+        if row.constraint is None:
+            return [None] * (len(proposed) + 1)
+        return [choice.allowed for choice in (row.constraint.here, *row.constraint.ahead)]
+
+    def _follow_one(self, plan: Plan) -> tuple[list[list[int]], list[list[Scores]]]:
         """Choose by one place's logits after the other, up to the first that was not proposed."""
-        [row] = plan.rows
+        [row], [proposed] = plan.rows, self._proposed
+        asked = self._asked(row, proposed)
         said: list[int] = []
         scores: list[Scores] = []
-        usable = plan.usable(self._next_tokens)
+        usable = plan.usable(self._next_tokens[0])
         width = len(asked) if plan.at_once else 1
         while True:
             places = slice(len(said), len(said) + width)
@@ -205,22 +201,45 @@ class Decoding(GenerationBatch):  # type: ignore[misc]  # mlx-lm is untyped
                 plan.feed([token])
                 said.append(token)
                 scores.append(score)
-                as_proposed = len(said) < len(asked) and token == self._proposed[len(said) - 1]
-                if not as_proposed or row.ends_with(token):
-                    return said, scores
+                if len(said) == len(asked) or token != proposed[len(said) - 1]:
+                    return [said], [scores]
+
+    def _follow_all(self, plan: Plan) -> tuple[list[list[int]], list[list[Scores]]]:
+        """The same for many rows: all of them choose at a place, and those that stopped before it
+        are not heard.
+        """
+        asked = [self._asked(*pair) for pair in zip(plan.rows, self._proposed, strict=True)]
+        said: list[list[int]] = [[] for _ in plan.rows]
+        scores: list[list[Scores]] = [[] for _ in plan.rows]
+        following = list(range(len(asked)))
+        for place, (chosen, found) in enumerate(plan.choose_each(self._next_tokens, asked)):
+            tokens = chosen.tolist()
+            for at in following:
+                said[at].append(tokens[at])
+                scores[at].append(found[at])
+            following = [
+                at
+                for at in following
+                if place + 1 < len(asked[at]) and tokens[at] == self._proposed[at][place]
+            ]
+            if not following:
+                break
+        plan.feed_many(list(map(len, said)))
+        return said, scores
 
     def _withdraw(self) -> None:
         """Take back what is proposed: only the choice of the next token stays."""
         if not self._proposed:
             return
-        rewind(self.prompt_cache, len(self._proposed))
+        rewind(self.prompt_cache, max(map(len, self._proposed)))
         self._proposed = ()
-        self._next_tokens, self._next_logprobs = self._next_tokens[:1], self._next_logprobs[:1]
+        self._next_tokens = self._next_tokens[:, 0]
+        self._next_logprobs = self._next_logprobs[: len(self.uids)]
         if self._ahead is not None:
             self._ahead = self._ahead[:1]
-        [row] = self.samplers
-        if row.constraint is not None:
-            row.constraint.keep(0)
+        for row in self.samplers:
+            if row.constraint is not None:
+                row.constraint.keep(0)
 
     def _plan_of_rows(self) -> Plan:
         if self._plan is None or self._plan.rows != self.samplers:
@@ -255,12 +274,13 @@ class Decoding(GenerationBatch):  # type: ignore[misc]  # mlx-lm is untyped
         inputs = mx.array(chosen).astype(mx.uint32)[:, None]
         return self._fed(plan, inputs, [[score] for score in scores])
 
-    def _launch(self, inputs: mx.array, proposed: Sequence[int] = ()) -> None:
+    def _launch(self, inputs: mx.array, proposed: Sequence[Sequence[int]] = ()) -> None:
         """Start to compute the logits that follow inputs (rows, tokens), and each proposed one."""
         if proposed:
-            behind = mx.array([proposed], dtype=mx.uint32)
-            logits = self.model(mx.concatenate([inputs, behind], 1), cache=self.prompt_cache)
-            self._next_tokens = logits[0, -1 - len(proposed) :]
+            width = max(map(len, proposed))
+            behind = [[*tokens, *[0] * (width - len(tokens))] for tokens in proposed]
+            inputs = mx.concatenate([inputs, mx.array(behind, dtype=mx.uint32)], 1)
+            self._next_tokens = self.model(inputs, cache=self.prompt_cache)[:, -1 - width :]
         else:
             self._next_tokens = self.model(inputs, cache=self.prompt_cache)[:, -1]
         self._proposed = proposed
@@ -271,20 +291,21 @@ class Decoding(GenerationBatch):  # type: ignore[misc]  # mlx-lm is untyped
         self._ahead = None
         self._next_logprobs = [None] * len(logits)
         if plan.pipelined and self._proposed and plan.at_once:
-            asked = [None] * len(logits)
-            self._ahead, self._next_logprobs = plan.choose_along(plan.usable(logits), asked)
+            asked = [None] * logits.shape[1]
+            self._ahead, self._next_logprobs = plan.choose_along(plan.usable(logits[0]), asked)
         elif plan.pipelined and not self._proposed:
             self._ahead, self._next_logprobs = plan.choose(logits)
         mx.async_eval(logits if self._ahead is None else self._ahead)  # type: ignore[no-untyped-call]
 
     def _ask_guides(self, plan: Plan, said: Sequence[Sequence[int]]) -> None:
         """While the model computes: what may each guided row say next? A fault is its own."""
-        for row, tokens in zip(plan.rows, said, strict=True):
+        proposed = self._proposed or [()] * len(said)
+        for row, tokens, following in zip(plan.rows, said, proposed, strict=True):
             if row.constraint is None or row.fault is not None:
                 continue
             if tokens and row.ends_with(tokens[-1]):
                 continue
-            asked = attempt(partial(_ask, row.constraint, tokens, self._proposed), "masking")
+            asked = attempt(partial(_ask, row.constraint, tokens, following), "masking")
             if isinstance(asked, Fault):
                 row.fault = asked.reason
 

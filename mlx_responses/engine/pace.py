@@ -68,10 +68,19 @@ class Pace:
         """A step has gone by."""
         self._resting = max(0, self._resting - 1)
 
-    def note(self, proposed: int, accepted: int) -> None:
+    @property
+    def rate(self) -> float:
+        """How likely the next proposed token is accepted, where those before it were."""
+        return self._accepted / self._judged
+
+    def learn(self, proposed: int, accepted: int) -> None:
         """So many were proposed, and the first so many of them accepted."""
         self._accepted = DECAY * self._accepted + accepted
         self._judged = DECAY * self._judged + min(accepted + 1, proposed)
+
+    def note(self, proposed: int, accepted: int) -> None:
+        """The same of a lone row, which rests for a while if it did not pay."""
+        self.learn(proposed, accepted)
         if self._best():
             self._rest = FIRST_REST
         else:
@@ -85,6 +94,9 @@ class Pace:
 
     def _gain(self, size: int) -> float:
         """Expected tokens of a step over `size` proposed ones, for each token of plain steps."""
-        rate = self._accepted / self._judged
-        tokens = sum(rate**place for place in range(size + 1))
-        return tokens / self._costs.of(self.kind, size + 1)
+        return expected(self.rate, size) / self._costs.of(self.kind, size + 1)
+
+
+def expected(rate: float, proposed: int) -> float:
+    """The tokens that a step over so many proposed ones says, if each is accepted so likely."""
+    return sum(rate**place for place in range(proposed + 1))

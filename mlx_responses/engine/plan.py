@@ -1,6 +1,6 @@
 """How the rows of one batch choose, all at once. Knows rows and logits; no cache, no model."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import mlx.core as mx
@@ -25,6 +25,7 @@ class Plan:
     def __init__(self, rows: list[Row], tokens: list[list[int]], vocab_size: int) -> None:
         self.rows = list(rows)
         samplings = [row.job.sampling for row in rows]
+        self.alone = len(rows) == 1
         self.guided = any(row.constraint is not None for row in rows)
         wanted = [row.job.top_logprobs for row in rows]
         self._scored = any(count is not None for count in wanted)
@@ -35,8 +36,9 @@ class Plan:
         self.on_device = rows[0].masks.on_device
         self.pipelined = self.on_device and not self.guided
         self._edits = Edits(self._xp, samplings, vocab_size)
+        self.tallies = self._edits.tallies
         # What was said changes what may follow, and on the host what is not needed is not chosen.
-        self.at_once = self._xp is mx and not self._edits.tallies
+        self.at_once = self._xp is mx and not self.tallies
         self._edits.recount(tokens, [len(row.job.prompt) for row in rows])
         self._chooser = Chooser(self._xp, samplings, vocab_size)
 
@@ -56,6 +58,30 @@ class Plan:
         places = range(row.position, row.position + len(asked))
         noise = [] if self._chooser.all_greedy else [row.noise.at(place) for place in places]
         return self._choose(usable, asked, noise)
+
+    def choose_each(
+        self, logits: mx.array, asked: Sequence[Sequence[MaskRow | None]]
+    ) -> Iterator[tuple[Any, list[Any]]]:
+        """Place after place, each row's token (rows,) by logits (rows, places, vocabulary), as if
+        the token before were the one that was proposed. A row's `asked` may end before the places
+        do: what it chooses behind is of no use. Nothing may be tallied.
+        """
+        usable = self.usable(logits)
+        choices = (
+            self._choose(
+                usable[:, place],
+                [row[place] if place < len(row) else None for row in asked],
+                []
+                if self._chooser.all_greedy
+                else [r.noise.at(r.position + place) for r in self.rows],
+            )
+            for place in range(logits.shape[1])
+        )
+        if not self.at_once:
+            return choices
+        together = list(choices)
+        mx.eval([chosen for chosen, _ in together])
+        return iter(together)
 
     def usable(self, logits: mx.array) -> Any:
         """Logits as the choice needs them: on the host, or of enough precision."""
@@ -86,3 +112,8 @@ class Plan:
         for row in self.rows:
             row.position += 1
         self._edits.count(self._xp.array(tokens))
+
+    def feed_many(self, counts: Sequence[int]) -> None:
+        """Each row says so many tokens, none of which is tallied."""
+        for row, count in zip(self.rows, counts, strict=True):
+            row.position += count
