@@ -9,9 +9,6 @@ from .keys import KEYS, Keyring
 from .sessions import Sessions
 from .settings import Settings, SettingsError
 
-DATABASE = "responses.db"
-"""In the data folder: responses, their chains and events, conversations."""
-
 
 def policy(settings: Settings) -> Policy:
     """The gate's rules. A server that listens beyond this machine answers to its name too."""
@@ -55,8 +52,8 @@ def make_private(settings: Settings) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.chmod(0o700)
         # SQLite gives its other files the rights of the first.
-        os.close(os.open(folder / DATABASE, os.O_RDWR | os.O_CREAT, 0o600))
-        (folder / DATABASE).chmod(0o600)
+        os.close(os.open(settings.database, os.O_RDWR | os.O_CREAT, 0o600))
+        settings.database.chmod(0o600)
     except OSError as error:
         raise SettingsError(
             f"data_dir: cannot make {folder}: {error.strerror}. Choose another with --data-dir."

@@ -89,7 +89,7 @@ async def serve(
     access.make_private(settings)
     with (
         bind(settings) as listener,
-        contextlib.closing(Store.open(settings.data_folder / access.DATABASE)) as store,
+        contextlib.closing(Store.open(settings.database)) as store,
         announced(settings.data_folder, _server(settings, listener)),
         _signals(stop),
     ):

@@ -24,6 +24,7 @@ CONFIG_DIR = platformdirs.user_config_path("mlx-responses", appauthor=False)
 LOG_DIR = platformdirs.user_log_path("mlx-responses", appauthor=False)
 CONFIG = "config.toml"
 LOG = "server.log"
+DATABASE = "responses.db"
 
 
 class SettingsError(Exception):
@@ -186,6 +187,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def data_folder(self) -> Path:
         """`data_dir`, or the platform's own place for it."""
         return self.data_dir or DATA_DIR
+
+    @property
+    def database(self) -> Path:
+        """Responses, their chains and events, conversations."""
+        return self.data_folder / DATABASE
 
     @property
     def fetch_from(self) -> list[str]:

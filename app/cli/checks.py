@@ -14,7 +14,6 @@ import msgspec
 from mlx_responses.catalog import EMBEDDED
 from mlx_responses.store import Onlooker
 
-from ..access import DATABASE
 from ..catalog import open_catalog
 from ..hub import SPARE_BYTES, Hub
 from ..listener import CannotListen, bind
@@ -157,7 +156,7 @@ def model(settings: Settings, hub: Hub) -> Finding:
 
 def database(settings: Settings) -> Finding:
     """Whether the file is sound."""
-    path = settings.data_folder / DATABASE
+    path = settings.database
     if not path.exists():
         return Finding("good", "database", f"{path} will be made by the first start")
     with contextlib.closing(Onlooker(path)) as onlooker:

@@ -10,7 +10,6 @@ import msgspec
 from mlx_responses.errors import RequestError
 from mlx_responses.store import Onlooker, vacuum
 
-from ..access import DATABASE
 from ..runfile import find_server
 from ..settings import Settings, add_config, read_settings
 from ..transcript import as_jsonl, as_markdown
@@ -42,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, terminal: Terminal) -> int:
     """Look, copy or clean. Raises `NotFound`, `StoreFailed`, `RequestError`."""
     settings = read_settings(vars(arguments))
-    path = settings.data_folder / DATABASE
+    path = settings.database
     with contextlib.closing(Onlooker(path)) as onlooker:
         match arguments.action:
             case "info":

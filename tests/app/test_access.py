@@ -50,7 +50,7 @@ def test_the_data_is_for_the_user_alone(tmp_path):
     folder.mkdir(mode=0o755)
     access.make_private(Settings(data_dir=folder))
     assert folder.stat().st_mode & 0o777 == 0o700
-    assert (folder / access.DATABASE).stat().st_mode & 0o777 == 0o600
+    assert (folder / "responses.db").stat().st_mode & 0o777 == 0o600
 
 
 def certificate(folder):

@@ -32,6 +32,15 @@ def test_help_imports_nothing_heavy_and_takes_no_time():
     assert children_seconds() - before < 0.6  # two starts, of 0.3 s at most
 
 
+def test_verbs_are_completed_without_the_engine_or_the_web_server():
+    code = "from mlx_responses.app.__main__ import main; main(['completion', 'zsh'])"
+    code += "; import sys; print('loaded:', *sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    script, _, loaded = done.stdout.rpartition("loaded:")
+    assert script.startswith("#compdef mlx-responses")
+    assert not (HEAVY - {"numpy", "asyncio"}) & set(loaded.split())
+
+
 def test_the_version_is_the_packages(capsys):
     with pytest.raises(SystemExit) as left:
         main(["--version"])
