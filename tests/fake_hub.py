@@ -12,10 +12,10 @@ COMMIT = "c" * 40
 
 
 class FakeHub:
-    """`files` of one repository; `break_after` bytes a large file's connection is cut, once."""
+    """`files` of each repository; `break_after` bytes a large file's connection is cut, once."""
 
-    def __init__(self, repository: str, files: dict[str, bytes]) -> None:
-        self.repository = repository
+    def __init__(self, repositories: tuple[str, ...], files: dict[str, bytes]) -> None:
+        self.repositories = repositories
         self.files = files
         self.url = ""
         self.ranges: list[str | None] = []
@@ -61,18 +61,24 @@ class Handler(BaseHTTPRequestHandler):
         self.answer(head=False)
 
     def answer(self, *, head: bool) -> None:
-        path, name = self.path.split("?")[0], self.hub.repository
-        if path.startswith(f"/api/models/{name}/tree/"):
+        path = self.path.split("?")[0]
+        name = next((name for name in self.hub.repositories if f"/{name}" in path), None)
+        if name is None:
+            self.refuse()
+        elif path.startswith(f"/api/models/{name}/tree/"):
             self.send(json.dumps(self.hub.tree()).encode())
         elif path in (f"/api/models/{name}", f"/api/models/{name}/revision/main"):
             self.send(json.dumps({"id": name, "sha": COMMIT}).encode())
         elif found := re.fullmatch(rf"/{name}/resolve/[^/]+/(.+)", path):
             self.file(found[1], head=head)
         else:
-            self.send_response(404)
-            self.send_header("X-Error-Code", "RepoNotFound")
-            self.send_header("Content-Length", "0")
-            self.end_headers()
+            self.refuse()
+
+    def refuse(self) -> None:
+        self.send_response(404)
+        self.send_header("X-Error-Code", "RepoNotFound")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
 
     def send(self, body: bytes) -> None:
         self.send_response(200)
@@ -110,9 +116,9 @@ class Server(ThreadingHTTPServer):
 
 
 @contextlib.contextmanager
-def fake_hub(repository: str, files: dict[str, bytes]) -> Iterator[FakeHub]:
+def fake_hub(*repositories: str, files: dict[str, bytes]) -> Iterator[FakeHub]:
     """Runs while the block does; `url` is its endpoint."""
-    hub = FakeHub(repository, files)
+    hub = FakeHub(repositories, files)
     with Server(hub) as server:
         hub.url = f"http://127.0.0.1:{server.server_address[1]}"
         thread = threading.Thread(target=server.serve_forever)

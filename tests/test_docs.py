@@ -1,8 +1,8 @@
-"""What documents name is there: verbs and flags, variables, targets, modules, links, paths."""
+"""What documents name is there: verbs, flags, variables, targets, modules, links, paths. Commands
+that they show are run by test_shown.py."""
 
 import argparse
 import re
-import shlex
 from importlib.util import find_spec
 from pathlib import Path
 from pkgutil import resolve_name
@@ -18,32 +18,11 @@ from mlx_responses.app.settings import Settings, read_settings, setting_rows
 from mlx_responses.app.websocket import Sockets
 from mlx_responses.catalog import read_catalog
 from tests.app.scripted import ScriptedLive
+from tests.shown import TEXTS, fences
 from tools.docs import PAGES, README, ROOT
 
-TEXTS = {page.name: page.read_text("utf-8") for page in [*PAGES, ROOT / "SECURITY.md"]}
-FENCE = re.compile(r"(<!-- \w+ -->\n)?```(\w*)\n(.*?)```", re.DOTALL)
-SHOWN = re.compile(r"(?:^|`|\$ |\| )(mlx-responses [^`\n]*)", re.MULTILINE)
-ENDS = {"|", ">", ">>", "&&", ";", ")"}
 VARIABLES = {row.variable for row in setting_rows()}
 OTHER_VARIABLES = {f"{ENVIRONMENT_PREFIX}{name}" for name in ("CONFIG", "KEY", "URL")}
-
-
-def fences(*languages):
-    for name, text in TEXTS.items():
-        for mark, language, code in FENCE.findall(text):
-            if language in languages:
-                yield name, mark.strip(), code
-
-
-def commands():
-    """Every command line of ours that a document shows, without what it is piped into."""
-    for name, text in TEXTS.items():
-        for line in SHOWN.findall(text):
-            lexer = shlex.shlex(line.strip(), posix=True, punctuation_chars=True)
-            lexer.commenters = "#"
-            words = list(lexer)
-            end = next((at for at, word in enumerate(words) if word in ENDS), len(words))
-            yield pytest.param(words[1:end], id=f"{name}: {' '.join(words[1:end])}")
 
 
 def parser_of(verb):
@@ -52,31 +31,9 @@ def parser_of(verb):
     return parser
 
 
-def refused(words):
-    try:
-        parser_of(words[0]).parse_args(words[1:])
-    except SystemExit as left:
-        return left.code  # 0 after --help
-    return 0
-
-
-@pytest.mark.parametrize("words", commands())
-def test_a_command_that_is_shown_is_one_that_parses(words):
-    assert words[0] in ("VERB", "--version") or not refused(words)
-
-
 def test_every_verb_is_documented_beside_the_table():
     told = " ".join(re.sub(r"<!-- table.*?<!-- end -->", "", t, flags=re.S) for t in TEXTS.values())
     assert [verb for verb in VERBS if not re.search(rf"(`|mlx-responses ){verb}\b", told)] == []
-
-
-def test_every_program_that_is_shown_is_run_or_has_only_our_commands():
-    for name, mark, code in fences("sh", "python", "console", ""):
-        if mark in ("<!-- run -->", "<!-- tour -->"):
-            continue
-        for line in code.splitlines():
-            ours = r"(git diff \| |mlx\.launch --hostfile \S+ -- )?(mlx-responses|make) "
-            assert re.match(ours, line), f"{name}: {line}"
 
 
 def test_every_flag_and_variable_that_is_named_exists():

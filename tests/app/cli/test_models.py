@@ -36,7 +36,7 @@ class Quiet:
 
 @pytest.fixture
 def remote():
-    with fake_hub(REPOSITORY, dict(FILES)) as running:
+    with fake_hub(REPOSITORY, files=dict(FILES)) as running:
         yield running
 
 
