@@ -116,8 +116,8 @@ class Lane:
         self._chunks = Chunks(shared.limits.stall_seconds, shared.limits.chunk_tokens)
         self._batch = self._new_batch()
         self._memory.hold("weights", self._key, model.loaded.weights_bytes)
-        self._work_bytes = model.footprint.work_per_token * shared.limits.chunk_tokens
-        self._memory.hold("work", self._key, self._work_bytes)
+        self._least_work_bytes = model.footprint.work_per_token * shared.limits.chunk_tokens
+        self._memory.hold("work", self._key, self._least_work_bytes)
 
     def _new_batch(self) -> Batch:
         rows = self._limits.rows
@@ -149,11 +149,17 @@ class Lane:
         return [job.id for job in self._waiting]
 
     def room(self, kept_bytes: int) -> Room:
-        """What rows can have at most, where other models keep so much for good."""
+        """What rows can have at most, where other models keep so much for good. Work beyond the
+        least has to do with the rows there are, and goes with them.
+        """
         memory = self._memory
-        own = memory.held(model=self._key) - memory.held(kind="kv", model=self._key)
-        most = memory.budget_bytes - memory.buffers_bytes - kept_bytes - own
+        most = memory.budget_bytes - memory.buffers_bytes - kept_bytes - self.kept_bytes
         return Room(self._model.footprint, most, memory.budget_bytes)
+
+    @property
+    def kept_bytes(self) -> int:
+        """What this model has as long as it is here, whether rows are live or not."""
+        return self.loaded.weights_bytes + self._least_work_bytes
 
     def add(self, job: Job) -> None:
         """Let a job wait for a place."""
@@ -197,9 +203,7 @@ class Lane:
         seconds = self._shared.clock() - begin
         self._chunks.saw(read=stepped.read, decoding=own, seconds=seconds)
         work = mx.get_peak_memory() - max(before, mx.get_active_memory())
-        if work > self._work_bytes:
-            self._work_bytes = work
-            self._memory.hold("work", self._key, work)
+        self._memory.hold("work", self._key, max(work, self._held_work()))
         return stepped.sayings, stepped.readings
 
     # Admission
@@ -240,8 +244,17 @@ class Lane:
         return more <= 0 or self._shared.make_room(more, self._key)
 
     def _reserve(self) -> None:
-        """Hold what the live rows need, no more: whoever has left is out of it."""
+        """Hold what the live rows need, no more: whoever has left is out of it.
+
+        What a step took at most is remembered as long as there are rows. Without an end to that,
+        one long row that others joined would leave no room for any, for ever.
+        """
         self._memory.hold("kv", self._key, self._model.footprint.of_rows(self._lengths()))
+        if not self._live:
+            self._memory.hold("work", self._key, self._least_work_bytes)
+
+    def _held_work(self) -> int:
+        return self._memory.held(kind="work", model=self._key)
 
     def _grow(self) -> None:
         """Reserve more for answers that have become longer; fail those for which there is none."""

@@ -240,9 +240,8 @@ class Residents:
 
     def kept_bytes(self, path: str) -> int:
         """What models other than this one keep for good."""
-        memory = self._shared.memory
-        others = (key for key, lane in self.lanes.items() if lane.pinned and key != path)
-        return sum(memory.held(model=key) - memory.held(kind="kv", model=key) for key in others)
+        others = (lane for key, lane in self.lanes.items() if lane.pinned and key != path)
+        return sum(lane.kept_bytes for lane in others)
 
     def make_room(self, nbytes: int, path: str) -> bool:
         """Free so many bytes by letting idle models go, the longest idle first.
