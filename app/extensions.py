@@ -3,7 +3,7 @@
 from typing import Any, Literal
 
 import msgspec
-from litestar import Request, Response, get
+from litestar import Request, Response, get, post
 from litestar.handlers import HTTPRouteHandler
 
 from mlx_responses.errors import RequestError
@@ -13,7 +13,7 @@ from mlx_responses.wire import codec
 from mlx_responses.wire.response import Response as ResponseObject
 
 from .operation import Operation, Query
-from .queries import SEARCH, search
+from .queries import SEARCH, TREE, search, tree
 from .stored import json
 from .transcript import as_jsonl, as_markdown
 from .visits import Visits
@@ -34,8 +34,8 @@ class ResponseList(msgspec.Struct, frozen=True):
 
 
 class Tree(msgspec.Struct, frozen=True):
-    """The responses that grew from the same first one, oldest first, each with its parent.
-    `has_more`: there are newer ones than these, which are the first 1,000."""
+    """Responses that grew from the same first one, oldest first, each with its parent.
+    `has_more`: there are newer ones, to be had with `after`."""
 
     data: list[Node]
     has_more: bool
@@ -59,13 +59,14 @@ class Resident(msgspec.Struct, frozen=True):
 
 
 RESPONSES = Operation(summary="Stored responses", answer=ResponseList, queries=SEARCH)
-CHAIN = Operation(summary="The tree that a response stands in", answer=Tree)
+CHAIN = Operation(summary="The tree that a response stands in", answer=Tree, queries=TREE)
 EXPORT = Operation(
     summary="A chain as text, to keep",
     media="text/markdown",
     queries=(Query("format", Format, "Markdown, or a line of JSON for each item"),),
 )
 TURNS = Operation(summary="What is in flight", answer=Turns)
+CANCEL = Operation(summary="Cancel a turn, whoever waits for it", answer=ResponseObject)
 MODELS = Operation(summary="Models in memory, and the memory there is", answer=Resident)
 
 
@@ -83,8 +84,8 @@ def routes(live: Live, visit: Visits) -> list[HTTPRouteHandler]:
 
     @get("/api/responses/{response_id:str}/chain", opt=CHAIN.opt)
     async def chain(request: AnyRequest, response_id: str) -> Response[bytes]:
-        """All that grew from the same first response, each with its parent: at most 1,000."""
-        found = await visit(request).tree(response_id)
+        """What grew from the same first response, each with its parent and how it begins."""
+        found = await visit(request).tree(response_id, tree(request))
         return json(codec.encode(Tree(found.nodes, found.has_more)))
 
     @get("/api/responses/{response_id:str}/export", opt=EXPORT.opt)
@@ -104,13 +105,18 @@ def routes(live: Live, visit: Visits) -> list[HTTPRouteHandler]:
         """Snapshots, oldest first; and the ids that wait for a place, the next one first."""
         return json(codec.encode(Turns(visit(request).turns(), live.waiting())))
 
+    @post("/api/turns/{response_id:str}/cancel", status_code=200, opt=CANCEL.opt)
+    async def cancel(request: AnyRequest, response_id: str) -> Response[bytes]:
+        """As if its client had hung up; one that has not sees its answer end there."""
+        return json(codec.encode(await visit(request).hang_up(response_id)))
+
     @get("/api/models", opt=MODELS.opt)
     async def models() -> Response[bytes]:
         """Bytes of each, and of the whole budget."""
         engine = live.status().engine
         return json(codec.encode(Resident(engine.models, engine.memory)))
 
-    return [responses, chain, export, turns, models]
+    return [responses, chain, export, turns, cancel, models]
 
 
 def _format(request: AnyRequest) -> str:

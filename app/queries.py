@@ -1,13 +1,13 @@
 """Query strings -> typed values; a wrong one is a 400 that names it. Knows no path."""
 
 import re
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, Literal, get_args
 
 from litestar import Request
 from msgspec import Meta
 
 from mlx_responses.errors import RequestError
-from mlx_responses.store import MAX_PAGE, Order, PageQuery, ResponseQuery
+from mlx_responses.store import MAX_PAGE, MAX_TREE, Order, PageQuery, ResponseQuery, TreeQuery
 from mlx_responses.wire.request import Includable
 from mlx_responses.wire.response import ResponseStatus
 
@@ -17,10 +17,16 @@ AnyRequest = Request[Any, Any, Any]
 
 _METADATA = re.compile(r"metadata\[(.+)\]", re.DOTALL)
 
+AFTER = Query("after", str, "the id of the last entry that you have")
 PAGE = (
     Query("limit", Annotated[int, Meta(ge=1, le=MAX_PAGE)], "entries of a page; 20 unless given"),
     Query("order", Order, "by age; `desc`, the newest first, unless given"),
-    Query("after", str, "the id of the last entry that you have"),
+    AFTER,
+)
+TREE = (
+    Query("limit", Annotated[int, Meta(ge=1, le=MAX_TREE)], "entries; 1,000 unless given"),
+    Query("order", Literal["asc"], "by age: the oldest first"),
+    AFTER,
 )
 SEARCH = (
     *PAGE,
@@ -35,6 +41,15 @@ INCLUDE = (Query("include", list[Includable], "taken; all that was stored is sho
 def page(request: AnyRequest) -> PageQuery:
     """`limit`, `order`, `after`. Raises `RequestError`."""
     return PageQuery(**_page_fields(request))
+
+
+def tree(request: AnyRequest) -> TreeQuery:
+    """`limit`, `after`, and no other `order` than there is. Raises `RequestError`."""
+    fields = _page_fields(request)
+    if fields.get("order", "asc") != "asc":
+        message = f"Invalid 'order': {fields['order'][:40]!r}; a tree is read from its root."
+        raise RequestError(message, param="order", code="invalid_value")
+    return TreeQuery(**fields)
 
 
 def search(request: AnyRequest) -> ResponseQuery:

@@ -26,6 +26,7 @@ from mlx_responses.store import (
     StoredEvent,
     StoredTurn,
     Tree,
+    TreeQuery,
 )
 from mlx_responses.store import Item as KeptItem
 from mlx_responses.wire import codec, conversations
@@ -236,9 +237,9 @@ class Archive:
         """A page of the kept responses. Raises `RequestError` for an unknown `after`."""
         return await asyncio.to_thread(self.store.responses, query)
 
-    async def tree(self, response_id: str) -> Tree:
-        """The responses that grew from the same first one, up to a bound. Raises `NotFound`."""
-        return await asyncio.to_thread(self.store.tree, response_id)
+    async def tree(self, response_id: str, query: TreeQuery) -> Tree:
+        """A page of what grew from the same first response. Raises `NotFound`, `RequestError`."""
+        return await asyncio.to_thread(self.store.tree, response_id, query)
 
     async def transcript(self, response_id: str) -> tuple[Stored, list[KeptItem]]:
         """A response, and the items of it and of all before it, oldest first. Raises `NotFound`."""

@@ -348,6 +348,15 @@ class Live:
                 return kept.response
         raise RequestError("Cannot cancel a synchronous response.", code="invalid_value")
 
+    async def hang_up(self, response_id: str) -> Response:
+        """Cancel a turn in flight as if its reader had hung up; the response as it is then. Whoever
+        still reads sees it end. Raises `NotFound`."""
+        flight = self._turns.get(response_id)
+        if flight is None:
+            raise no_response(response_id)
+        flight.running.cancel()
+        return await flight.running.final()
+
     async def delete(self, response_id: str) -> None:
         """Drop a response, stopping it first if it runs. Raises `NotFound`."""
         flight = self._turns.get(response_id)

@@ -18,7 +18,7 @@ from mlx_responses.meter import FailedTurn
 from mlx_responses.running import Running, Sent
 from mlx_responses.session import Session
 from mlx_responses.store import Item as KeptItem
-from mlx_responses.store import PageQuery, ResponsePage, ResponseQuery, Stored, Tree
+from mlx_responses.store import PageQuery, ResponsePage, ResponseQuery, Stored, Tree, TreeQuery
 from mlx_responses.wire import conversations
 from mlx_responses.wire.items import Item, ItemReference, StoredItem
 from mlx_responses.wire.request import CompactContext, CountTokens, CreateResponse
@@ -88,6 +88,12 @@ class Visit:
         await self._own_response(response_id)
         return await self._live.cancel(response_id)
 
+    async def hang_up(self, response_id: str) -> Response:
+        """Cancel a turn in flight, whoever waits for it."""
+        if self._live.is_of(response_id, self._owner) is not True:
+            raise no_response(response_id)
+        return await self._live.hang_up(response_id)
+
     async def delete(self, response_id: str) -> None:
         """Drop a response."""
         await self._own_response(response_id)
@@ -102,10 +108,10 @@ class Visit:
         """A page of the kept responses."""
         return await self._live.archive.responses(msgspec.structs.replace(query, owner=self._owner))
 
-    async def tree(self, response_id: str) -> Tree:
-        """The responses that grew from the same first one."""
+    async def tree(self, response_id: str, query: TreeQuery) -> Tree:
+        """A page of what grew from the same first response."""
         await self._own_response(response_id)
-        return await self._live.archive.tree(response_id)
+        return await self._live.archive.tree(response_id, query)
 
     async def transcript(self, response_id: str) -> tuple[Stored, list[KeptItem]]:
         """A response, and the items of it and of all before it, oldest first."""

@@ -4,6 +4,7 @@ does there, by mouse and by keyboard, and that nothing lands in the console."""
 import json
 import re
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -138,21 +139,81 @@ def test_a_chain_is_browsed_branched_exported_and_deleted(page, url):
     page.click("#tab-history")
     page.locator("#stored button").first.click()
     root = page.locator(f"[data-node={first}]")
-    root.wait_for()
+    turn = root.locator("> details")
+    turn.locator("> summary").click()
     assert page.locator("#tree [data-node]").count() == 2
     with page.expect_download() as loaded:
-        root.get_by_text("Markdown").first.click()
+        turn.get_by_text("Markdown").click()
     assert "Hello!" in Path(loaded.value.path()).read_text("utf-8")
-    root.get_by_role("button", name="Branch from here").click()
+    turn.get_by_role("button", name="Branch from here").click()
     assert first in page.inner_text("#continues")
     send(page, "And again: hello!")
     page.click("#tab-history")
     page.locator("#stored button").first.click()
     page.locator("#tree [data-node]").nth(2).wait_for()
-    root.get_by_role("button", name="Delete").first.click()
-    root.get_by_role("button", name="Really delete?").first.click()
+    assert root.locator("[data-node]").count() == 1, "the branch stands inside what it leaves"
+    turn.locator("> summary").click()
+    turn.get_by_role("button", name="Delete").click()
+    turn.get_by_role("button", name="Really delete?").click()
     page.wait_for_selector("#tree >> text=Deleted")
     assert httpx.get(f"{url}/v1/responses/{first}").status_code == 404
+
+
+def test_a_large_tree_takes_one_request_and_each_turn_what_was_said_when_it_is_opened(page, url):
+    with httpx.Client(base_url=url, timeout=60) as server:
+        made = [None]
+        for n in range(12):
+            wanted = {"model": "pocket", "input": f"Number {n}", "max_output_tokens": 1}
+            answer = server.post("/v1/responses", json={**wanted, "previous_response_id": made[-1]})
+            made.append(answer.json()["id"])
+    page.click("#tab-history")
+    page.locator("#stored button").first.wait_for()
+    asked = []
+    page.on("request", lambda request: asked.append(request.url.removeprefix(url)))
+    page.locator("#stored button").first.click()
+    page.wait_for_selector("#tree details[open] .text")
+    assert page.locator("#tree > div > ul > [data-node]").count() == 12
+    assert sorted(asked) == [
+        f"/api/responses/{made[-1]}/chain",
+        f"/v1/responses/{made[-1]}",
+        f"/v1/responses/{made[-1]}/input_items?order=desc&limit=1",
+    ]
+    row = page.locator(f"[data-node={made[3]}]")
+    assert "Number 2" in row.inner_text()
+    row.locator("summary").click()
+    row.locator(".asked").wait_for()
+    assert len(asked) == 5
+    row.locator("summary").click()
+    row.locator("summary").click()
+    assert len(asked) == 5, "what was said is kept"
+    page.route("**/chain*", lambda one: one.continue_(url=f"{one.request.url}{small(one)}"))
+    page.locator("#stored button").first.click()
+    more = page.get_by_role("button", name="More of this tree")
+    more.wait_for()
+    for count in (5, 10, 12):
+        page.locator("#tree > div > ul > [data-node]").nth(count - 1).wait_for()
+        assert page.locator("#tree [data-node]").count() == count
+        if count < 12:
+            more.click()
+    assert more.is_hidden()
+
+
+def small(route):
+    return f"{'&' if '?' in route.request.url else '?'}limit=5"
+
+
+def test_a_live_turn_is_cancelled_from_the_dashboard(page, url):
+    endless = {"model": "pocket", "input": "Go on.", "logit_bias": {"65": 100}}
+    with ThreadPoolExecutor(1) as thread:
+        waiting = thread.submit(httpx.post, f"{url}/v1/responses", json=endless, timeout=60)
+        page.click("#tab-server")
+        button = page.get_by_role("button", name="Cancel")
+        button.focus()
+        page.wait_for_timeout(2500)  # it is looked at again, and the button keeps the focus
+        assert page.evaluate("document.activeElement.textContent") == "Cancel"
+        page.keyboard.press("Enter")
+        page.wait_for_selector("#turns:has-text('Nothing is in flight.')")
+        assert waiting.result(10).json()["status"] == "cancelled"
 
 
 def test_figures_and_plots_are_shown(page):

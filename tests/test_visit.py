@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from mlx_responses.errors import NotFound, RequestError
-from mlx_responses.store import PageQuery, ResponseQuery
+from mlx_responses.store import PageQuery, ResponseQuery, TreeQuery
 from mlx_responses.visit import Visit
 from mlx_responses.wire.codec import decode_request
 from mlx_responses.wire.conversations import CreateConversation
@@ -45,7 +45,8 @@ def test_a_response_is_found_by_its_owner_alone(catalog, owner):
                 lambda v: v.follow(own.id, -1),
                 lambda v: v.cancel(own.id),
                 lambda v: v.delete(own.id),
-                lambda v: v.tree(own.id),
+                lambda v: v.tree(own.id, TreeQuery()),
+                lambda v: v.hang_up(own.id),
                 lambda v: v.input_items(own.id, PageQuery()),
             ):
                 with pytest.raises(NotFound):

@@ -1,4 +1,5 @@
 // What is stored: a list, and the tree that one of them is part of. Continue, branch, export, delete.
+// A tree comes in one request, however large; what was said in a turn when it is opened.
 
 import { byId, gist, make, pretty, when } from "./elements.js";
 import { call } from "./server.js";
@@ -25,52 +26,99 @@ async function show(id) {
   for (const button of byId("stored").querySelectorAll("button")) {
     button.setAttribute("aria-current", String(button.dataset.id === id));
   }
-  const tree = await call("GET", `/api/responses/${id}/chain`);
-  const below = byParent(tree.data);
-  const known = new Set(tree.data.map((node) => node.id));
-  const roots = tree.data.filter((node) => !known.has(node.parent));
-  const place = byId("tree");
-  place.replaceChildren(await branch(roots, below));
-  if (tree.has_more) place.append(make("p", { class: "faint" }, "There are more than these 1,000."));
+  const tree = new Tree(id);
+  await tree.grow();
+  byId("tree").replaceChildren(tree.place, tree.more);
+  tree.open(id);
 }
 
-function byParent(nodes) {
-  const found = new Map();
-  for (const node of nodes) found.set(node.parent, [...(found.get(node.parent) ?? []), node]);
-  return found;
+/** Turns that follow one another stand in one list; whatever else continues a turn stands inside it. */
+class Tree {
+  #id;
+  #last = null;
+  #turns = new Map();
+
+  constructor(id) {
+    this.#id = id;
+    this.place = make("div", {});
+    this.more = make("button", { type: "button", class: "quiet", onclick: () => this.grow() }, "More of this tree");
+  }
+
+  async grow() {
+    const query = this.#last ? `?${new URLSearchParams({ after: this.#last })}` : "";
+    const page = await call("GET", `/api/responses/${this.#id}/chain${query}`);
+    page.data.forEach((node) => this.#add(node));
+    this.#last = page.data.at(-1)?.id;
+    this.more.hidden = !page.has_more;
+  }
+
+  open(id) {
+    const turn = this.#turns.get(id);
+    if (!turn) return;
+    turn.details.open = true;
+    turn.row.scrollIntoView({ block: "nearest" });
+  }
+
+  #add(node) {
+    const before = this.#turns.get(node.parent);
+    const turn = new Turn(node);
+    if (before && !before.continued) turn.line = before.line;
+    else {
+      turn.line = make("ul", { class: "tree" });
+      (before?.row ?? this.place).append(turn.line);
+    }
+    if (before) before.continued = true;
+    turn.line.append(turn.row);
+    this.#turns.set(node.id, turn);
+  }
 }
 
-async function branch(nodes, below) {
-  const rows = await Promise.all(nodes.map((node) => row(node, below)));
-  return make("ul", { class: "tree" }, ...rows);
+class Turn {
+  /** `line`: the list it stands in, filled by the tree. */
+  line = null;
+  continued = false;
+
+  constructor(node) {
+    this.node = node;
+    this.said = make("div", {});
+    const gists = [make("span", { class: "user" }, node.asked || "(nothing said)"), make("span", { class: "gist" }, node.answered)];
+    const told = make("span", { class: "faint" }, `${node.status} · ${node.model} · ${when(node.created_at)}`);
+    this.details = make("details", { ontoggle: () => this.#fill() }, make("summary", {}, ...gists, told), this.said);
+    this.row = make("li", { class: "turn", "data-node": node.id }, this.details);
+  }
+
+  async #fill() {
+    if (!this.details.open || this.said.childElementCount) return;
+    const { id } = this.node;
+    const path = `/api/responses/${id}/export?format=`;
+    this.said.append(
+      make(
+        "div",
+        { class: "row" },
+        make("button", { type: "button", class: "quiet", onclick: () => go(id) }, this.continued ? "Branch from here" : "Continue"),
+        make("a", { href: `${path}md`, download: `${id}.md` }, "Markdown"),
+        make("a", { href: `${path}jsonl`, download: `${id}.jsonl` }, "JSONL"),
+        make("button", { type: "button", class: "bad", onclick: (event) => remove(id, event.target) }, "Delete"),
+      ),
+    );
+    try {
+      const [found, asked] = await Promise.all([call("GET", `/v1/responses/${id}`), call("GET", `/v1/responses/${id}/input_items?order=desc&limit=1`)]);
+      this.said.prepend(...asked.data.map((item) => shown(item, "asked")), ...found.output.map((item) => shown(item, "text")));
+    } catch (error) {
+      this.said.prepend(make("p", { class: "error", role: "alert" }, error.message));
+    }
+  }
 }
 
-async function row(node, below) {
-  const found = await call("GET", `/v1/responses/${node.id}`).catch(() => null);
-  const asked = await call("GET", `/v1/responses/${node.id}/input_items?order=desc&limit=1`).catch(() => ({ data: [] }));
-  const children = below.get(node.id) ?? [];
-  const answer = found?.output.map((item) => shown(item)) ?? [];
-  const path = `/api/responses/${node.id}/export?format=`;
-  const deeds = make(
-    "div",
-    { class: "row" },
-    make("button", { type: "button", class: "quiet", onclick: () => go(node.id) }, children.length ? "Branch from here" : "Continue"),
-    make("a", { href: `${path}md`, download: `${node.id}.md` }, "Markdown"),
-    make("a", { href: `${path}jsonl`, download: `${node.id}.jsonl` }, "JSONL"),
-    make("button", { type: "button", class: "bad", onclick: (event) => remove(node.id, event.target) }, "Delete"),
-  );
-  const item = make("li", { class: "turn", "data-node": node.id }, make("div", { class: "user" }, gist(asked.data)), ...answer, make("p", { class: "faint" }, `${node.status} · ${node.model} · ${when(node.created_at)}`), deeds);
-  if (children.length) item.append(await branch(children, below));
-  return item;
-}
-
-function shown(item) {
+/** One item, whole. `kind`: how its text looks. */
+function shown(item, kind) {
   if (item.type === "reasoning") {
     const text = (item.content ?? []).map((part) => part.text).join("");
     return make("details", { class: "thought" }, make("summary", {}, "Thought"), make("div", {}, text));
   }
-  if (item.type === "message") return make("div", { class: "text" }, item.content.map((part) => part.text ?? "").join(""));
-  return make("div", { class: "call" }, make("strong", {}, item.name ?? item.type), make("pre", {}, pretty(item.arguments ?? item.input ?? "")));
+  if (item.type === "message") return make("div", { class: kind }, item.content.map((part) => part.text ?? "").join(""));
+  const said = item.arguments ?? item.input ?? item.output ?? "";
+  return make("div", { class: "call" }, make("strong", {}, item.name ?? item.type), make("pre", {}, pretty(typeof said === "string" ? said : JSON.stringify(said))));
 }
 
 /** The first press asks, the second deletes. */

@@ -41,6 +41,39 @@ function rows(found, empty) {
   return found.length ? make("ul", { class: "list" }, ...found.map((one) => make("li", {}, one))) : make("p", { class: "faint" }, empty);
 }
 
+const live = new Map();
+
+/** Each turn keeps its row while it goes on: a button under the pointer or the keyboard stays there. */
+function liveTurns(turns) {
+  const going = new Set(turns.map((turn) => turn.id));
+  for (const [id, row] of live) {
+    if (going.has(id)) continue;
+    row.remove();
+    live.delete(id);
+  }
+  for (const turn of turns) {
+    if (!live.has(turn.id)) live.set(turn.id, liveTurn(turn.id));
+    live.get(turn.id).firstChild.textContent = `${turn.status} · ${turn.model} · ${turn.id}`;
+  }
+  if (!live.size) return rows([], "Nothing is in flight.");
+  const list = byId("turns").querySelector("ul") ?? make("ul", { class: "list" });
+  list.append(...[...live.values()].filter((row) => row.parentNode !== list));
+  return list;
+}
+
+function liveTurn(id) {
+  const stop = make("button", { type: "button", class: "bad", "aria-label": `Cancel ${id}`, onclick: () => cancel(id, stop) }, "Cancel");
+  return make("li", { class: "row", "data-turn": id }, make("span", { class: "faint" }), stop);
+}
+
+async function cancel(id, button) {
+  button.disabled = true;
+  button.textContent = "Cancelling";
+  // It may have ended in the meantime; the next look shows how things are.
+  await call("POST", `/api/turns/${id}/cancel`).catch(() => null);
+  await look();
+}
+
 async function look() {
   const [stats, turns, models] = await Promise.all([call("GET", "/api/stats"), call("GET", "/api/turns"), call("GET", "/api/models")]);
   const { engine } = stats.live;
@@ -58,7 +91,8 @@ async function look() {
     figure("Memory", bytes(engine.memory_bytes), engine.memory_bytes),
     figure("Running and waiting", `${engine.rows} + ${engine.queued}`, engine.rows + engine.queued),
   );
-  byId("turns").replaceChildren(rows(turns.data.map((one) => `${one.status} · ${one.model} · ${one.id}`), "Nothing is in flight."));
+  const shown = liveTurns(turns.data);
+  if (shown.parentNode !== byId("turns")) byId("turns").replaceChildren(shown);
   byId("loaded").replaceChildren(rows(models.data.map((one) => `${one.name}: ${one.state}, ${bytes(one.weights_bytes)}${one.pinned ? ", pinned" : ""}`), "No model is in memory."));
   byId("failures").replaceChildren(rows(stats.failures.map((one) => `${one.model}: ${one.error.message}`), "No turn has failed."));
 }

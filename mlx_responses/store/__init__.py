@@ -6,6 +6,7 @@ from mlx_responses.store.onlooker import Onlooker, vacuum
 from mlx_responses.store.records import (
     MAX_ANCESTORS,
     MAX_PAGE,
+    MAX_TREE,
     UNFINISHED,
     Chain,
     Conversation,
@@ -20,12 +21,14 @@ from mlx_responses.store.records import (
     StoredEvent,
     StoredTurn,
     Tree,
+    TreeQuery,
 )
 from mlx_responses.store.store import Store
 
 __all__ = [
     "MAX_ANCESTORS",
     "MAX_PAGE",
+    "MAX_TREE",
     "UNFINISHED",
     "Chain",
     "Conversation",
@@ -42,5 +45,6 @@ __all__ = [
     "StoredEvent",
     "StoredTurn",
     "Tree",
+    "TreeQuery",
     "vacuum",
 ]

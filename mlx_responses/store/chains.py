@@ -1,4 +1,4 @@
-"""Reading chains: the items before a new turn, a response's whole input, the tree around it.
+"""Reading chains: the items before a new turn, a response's whole input.
 
 The items of a chain come by one recursive query, however long it is.
 """
@@ -15,9 +15,7 @@ from mlx_responses.store.records import (
     Chain,
     Item,
     ItemPage,
-    Node,
     PageQuery,
-    Tree,
     unpack_ids,
 )
 from mlx_responses.store.responses import too_long, visible
@@ -174,27 +172,6 @@ def conversation_item(db: Database, conversation_id: str, item_id: str) -> Item 
         [conversation_id, conversation_id, item_id],
     )
     return next(iter(_items(rows)), None)
-
-
-def tree(db: Database, response_id: str, limit: int) -> Tree:
-    """All that grew from the same first response. Raises `NotFound`."""
-    if not visible(db, response_id):
-        raise NotFound(f"Response with id '{response_id}' not found.")
-    rows = db.execute(
-        "SELECT id, previous_response_id, deleted, status, model, created_at FROM responses"
-        " WHERE first_response_id ="
-        " (SELECT first_response_id FROM responses WHERE id = ?) ORDER BY number LIMIT ?",
-        [response_id, limit + 1],
-    ).fetchall()
-    stand_in: dict[str, str | None] = {}  # a deleted response -> its nearest living ancestor
-    nodes = []
-    for id_, previous, deleted, status, model, created_at in rows[:limit]:
-        parent = stand_in.get(previous, previous)
-        if deleted:
-            stand_in[id_] = parent
-        else:
-            nodes.append(Node(id_, parent, status, model, created_at))
-    return Tree(nodes, len(rows) > limit)
 
 
 def page(db: Database, rows: list[tuple[str | None, int]], query: PageQuery) -> ItemPage:

@@ -6,7 +6,7 @@ Knows no type of the API: an item, a snapshot, an event is the JSON that its own
 import sys
 from array import array
 from collections.abc import Sequence
-from typing import Literal
+from typing import ClassVar, Literal
 
 import msgspec
 
@@ -19,6 +19,8 @@ MAX_ANCESTORS = 128
 """Of one response: as deep as others go, and a chain of them still loads in milliseconds."""
 MAX_PAGE = 100
 """Entries a page of a list can hold (protocol digest, section 1)."""
+MAX_TREE = 1000
+"""Responses of a tree in one answer: with their gists half a megabyte at most."""
 UNFINISHED = ("queued", "in_progress")
 """The statuses that still change. Every other one is final."""
 
@@ -127,19 +129,30 @@ class Chain(msgspec.Struct, frozen=True, kw_only=True):
 class PageQuery(msgspec.Struct, frozen=True, kw_only=True):
     """Which part of a list. `after` is the id of the last entry that the reader has."""
 
+    most: ClassVar[int] = MAX_PAGE
+
     limit: int = 20
     order: Order = "desc"
     after: str | None = None
 
     def __post_init__(self) -> None:
         """Raises `RequestError` naming `limit` or `order`."""
-        if not 1 <= self.limit <= MAX_PAGE:
+        if not 1 <= self.limit <= self.most:
             code = "integer_below_min_value" if self.limit < 1 else "integer_above_max_value"
-            message = f"'limit' is {self.limit}; it must be from 1 to {MAX_PAGE}."
+            message = f"'limit' is {self.limit}; it must be from 1 to {self.most}."
             raise RequestError(message, param="limit", code=code)
         if self.order not in ("asc", "desc"):
             message = f"'order' is {self.order!r}; it must be 'asc' or 'desc'."
             raise RequestError(message, param="order", code="invalid_value")
+
+
+class TreeQuery(PageQuery, frozen=True, kw_only=True):
+    """Which part of a tree, oldest first: so that a response comes after what it continues."""
+
+    most: ClassVar[int] = MAX_TREE
+
+    limit: int = MAX_TREE
+    order: Order = "asc"
 
 
 class ResponseQuery(PageQuery, frozen=True, kw_only=True):
@@ -168,17 +181,20 @@ class ResponsePage(msgspec.Struct, frozen=True):
 
 
 class Node(msgspec.Struct, frozen=True):
-    """A response in its tree. `parent` is the nearest ancestor that is not deleted."""
+    """A response in its tree. `parent` is the nearest ancestor that is not deleted; `asked` and
+    `answered` are how its last input and its answer begin."""
 
     id: str
     parent: str | None
     status: str
     model: str
     created_at: int
+    asked: str = ""
+    answered: str = ""
 
 
 class Tree(msgspec.Struct, frozen=True):
-    """All responses that grew from one, oldest first; `has_more` when the limit cut it."""
+    """Responses that grew from one, oldest first; `has_more` when the limit cut it."""
 
     nodes: list[Node]
     has_more: bool

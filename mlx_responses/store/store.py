@@ -22,6 +22,7 @@ from mlx_responses.store import (
     responses,
     retention,
     search,
+    trees,
 )
 from mlx_responses.store.checkpoint import Checkpointer
 from mlx_responses.store.migrations import migrate
@@ -39,13 +40,12 @@ from mlx_responses.store.records import (
     StoredEvent,
     StoredTurn,
     Tree,
+    TreeQuery,
 )
 from mlx_responses.store.writer import Writer
 
 MAX_EVENTS_READ = 1000
 """Events in one read: some hundred kilobytes, so that a replay does not load a log whole."""
-MAX_TREE = 1000
-"""Responses in one tree answer."""
 
 
 class Store:
@@ -174,10 +174,10 @@ class Store:
         with self._readers.snapshot() as db:
             return chains.chain(db, response_id)
 
-    def tree(self, response_id: str, limit: int = MAX_TREE) -> Tree:
-        """All responses that grew from the same first one. Raises `NotFound`."""
+    def tree(self, response_id: str, query: TreeQuery) -> Tree:
+        """Responses that grew from the same first one. Raises `NotFound`, `RequestError`."""
         with self._readers.snapshot() as db:
-            return chains.tree(db, response_id, limit)
+            return trees.tree(db, response_id, query)
 
     def transcript(self, response_id: str) -> list[Item]:
         """The items of a response and of all before it, oldest first."""

@@ -272,6 +272,12 @@ def test_stored_responses_are_listed_searched_and_drawn_as_a_tree(client):
         (forks[0]["id"], root["id"]),
         (forks[1]["id"], root["id"]),
     ]
+    assert tree[0]["asked"] == "Tell me about zebras."
+    page = client.get(f"/api/responses/{root['id']}/chain?limit=1&after={root['id']}").json()
+    assert ([node["id"] for node in page["data"]], page["has_more"]) == ([forks[0]["id"]], True)
+    for query, param in (("limit=1001", "limit"), ("order=desc", "order"), ("after=x", "after")):
+        refused = error_of(client.get(f"/api/responses/{root['id']}/chain?{query}"), 400)
+        assert refused["param"] == param
     error_of(client.get("/api/responses/resp_x/chain"), 404)
 
 

@@ -3,10 +3,10 @@
 import threading
 
 import pytest
-from store_worlds import chain_of, count, dumps, ids, message, put, rows, turn
+from store_worlds import chain_of, count, dumps, ids, message, put, rows, snapshot, turn
 
 from mlx_responses.errors import NotFound, RequestError
-from mlx_responses.store import MAX_ANCESTORS, PageQuery, Store, StoredTurn
+from mlx_responses.store import MAX_ANCESTORS, PageQuery, Store, StoredTurn, TreeQuery
 
 
 def explicit(*names: str) -> list[str]:
@@ -210,17 +210,35 @@ def test_an_unknown_response_has_no_items_and_no_tree(store):
     with pytest.raises(NotFound):
         store.input_items("nobody", PageQuery())
     with pytest.raises(NotFound):
-        store.tree("nobody")
+        store.tree("nobody", TreeQuery())
 
 
 def test_a_tree_holds_all_forks_and_leaps_over_what_is_deleted(store):
     chain_of(store, 3)
     put(store, turn("fork", "t1"), turn("other"))
     store.delete("t1").result()
-    nodes = store.tree("fork").nodes
+    nodes = store.tree("fork", TreeQuery()).nodes
     assert [(n.id, n.parent) for n in nodes] == [("t0", None), ("t2", "t0"), ("fork", "t0")]
-    cut = store.tree("t0", limit=2)
-    assert ([n.id for n in cut.nodes], cut.has_more) == (["t0"], True)
+    cut = store.tree("t0", TreeQuery(limit=2))
+    assert ([n.id for n in cut.nodes], cut.has_more) == (["t0", "t2"], True)
+    rest = store.tree("t0", TreeQuery(after="t2"))
+    assert ([(n.id, n.parent) for n in rest.nodes], rest.has_more) == ([("fork", "t0")], False)
+    with pytest.raises(RequestError) as refused:
+        store.tree("t0", TreeQuery(after="other"))
+    assert refused.value.param == "after"
+
+
+def test_a_tree_tells_how_each_turn_begins(store):
+    asked = [message("m1", "Look:"), message("m2", "two\n  words " + "x" * 300)]
+    thought = b'{"type": "reasoning", "content": [{"type": "reasoning_text", "text": "Hm"}]}'
+    call = b'{"type": "function_call", "name": "look", "arguments": "{}"}'
+    said = snapshot("a", output=[thought, message("o", "Yes.", "assistant"), call])
+    put(store, turn("a", input=asked, response=said))
+    put(store, turn("b", "a", input=[], response=snapshot("b")))
+    first, second = store.tree("a", TreeQuery()).nodes
+    assert first.asked == "two words " + "x" * 190 + "…"
+    assert first.answered == "Yes. look {}"
+    assert (second.asked, second.answered) == ("", "")
 
 
 def test_readers_do_not_wait_for_a_writer(store):
