@@ -4,6 +4,7 @@ Imports nothing heavy, so that --help is quick; the verb that is called is impor
 """
 
 import argparse
+import difflib
 import importlib
 import os
 import sys
@@ -26,28 +27,41 @@ EXIT_UNREAD = 141
 FLAG_WIDTH = 30
 """Columns of --help."""
 
-VERBS = {
-    "serve": "start the server",
-    "demo": "see a server at work for a few seconds, offline",
-    "ask": "ask once, and stream the answer",
-    "chat": "talk with a model",
-    "models": "the models that are here, and those that can be pulled",
-    "pull": "fetch a model, or import a folder",
-    "rm": "delete a model's files",
-    "ps": "what the server is doing",
-    "logs": "the server's log",
-    "stop": "end the server",
-    "service": "keep a server running: at login, and after a crash",
-    "menubar": "the server in macOS' menu bar",
-    "doctor": "check what the server needs; each finding with its fix",
-    "bench": "measure how fast the server answers here",
-    "db": "the database: size, export, backup, vacuum",
-    "keys": "API keys: make one, list them, take one back",
-    "connect": "point an agent at the server, or print what an SDK needs",
-    "disconnect": "take back what `connect` wrote",
-    "completion": "what a shell needs to complete verbs and flags",
+MORE = "mlx-responses VERB --help tells more of one."
+
+GROUPS = {
+    "the server": {
+        "serve": "start the server",
+        "ps": "what the server is doing",
+        "logs": "the server's log",
+        "stop": "end the server",
+        "service": "keep a server running: at login, and after a crash",
+        "menubar": "the server in macOS' menu bar",
+    },
+    "asking it": {
+        "demo": "see a server at work for a few seconds, offline",
+        "ask": "ask once, and stream the answer",
+        "chat": "talk with a model",
+    },
+    "models": {
+        "models": "the models that are here, and those that can be pulled",
+        "pull": "fetch a model, or import a folder",
+        "rm": "delete a model's files",
+    },
+    "agents and programs": {
+        "connect": "point an agent at the server, or print what an SDK needs",
+        "disconnect": "take back what `connect` wrote",
+        "keys": "API keys: make one, list them, take one back",
+    },
+    "upkeep": {
+        "doctor": "check what the server needs; each finding with its fix",
+        "bench": "measure how fast the server answers here",
+        "db": "the database: size, export, backup, vacuum",
+        "completion": "what a shell needs to complete verbs and flags",
+    },
 }
-"""Each with its line in --help."""
+"""Verbs, each with its line in --help."""
+VERBS = {verb: told for group in GROUPS.values() for verb, told in group.items()}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -86,19 +100,29 @@ class _Help(argparse.HelpFormatter):
 
 
 def _chosen(given: list[str]) -> str:
-    """The verb; help and version are answered here."""
+    """The verb; help, version and what is no verb are answered here."""
     parser = argparse.ArgumentParser(
         prog="mlx-responses",
+        usage="mlx-responses VERB ...",
         description="A local server for the OpenAI Responses API on MLX.",
-        epilog="mlx-responses VERB --help tells more of one.",
-        formatter_class=_Help,
+        epilog="\n\n".join(map(_listed, GROUPS)) + f"\n\n{MORE}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"mlx-responses {__version__}")
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB", title="verbs")
-    for name, told in VERBS.items():
-        verbs.add_parser(name, help=told, add_help=False)
-    verb: str = parser.parse_known_args(given)[0].verb
-    return verb
+    if given and given[0] in VERBS:
+        return given[0]
+    if given and not given[0].startswith("-"):
+        near = difflib.get_close_matches(given[0], VERBS, 1)
+        meant = f" Did you mean {near[0]!r}?" if near else ""
+        parser.error(f"there is no verb {given[0]!r}.{meant} mlx-responses --help lists them.")
+    parser.parse_args(given)
+    parser.print_help(sys.stderr)
+    sys.exit(EXIT_BAD_SETTING)
+
+
+def _listed(group: str) -> str:
+    lines = [f"  {verb:<12}{told}" for verb, told in GROUPS[group].items()]
+    return "\n".join([f"{group}:", *lines])
 
 
 def _refuse(terminal: Terminal, error: Exception, code: int) -> int:

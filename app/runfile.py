@@ -12,6 +12,8 @@ from typing import IO
 
 import msgspec
 
+from mlx_responses.errors import Failure
+
 RUN_FILE = "server.json"
 
 
@@ -29,6 +31,10 @@ class Server(msgspec.Struct, frozen=True, kw_only=True):
     log: str | None = None
 
 
+class AlreadyServed(Failure):
+    """One data folder has one server; the message says which it is."""
+
+
 @contextlib.contextmanager
 def announced(folder: Path, server: Server) -> Iterator[None]:
     """Tell of the server while the block runs. The folder must exist, and be this server's own."""
@@ -41,6 +47,16 @@ def announced(folder: Path, server: Server) -> Iterator[None]:
             yield
         finally:
             path.unlink(missing_ok=True)
+
+
+def refuse_second(folder: Path) -> None:
+    """Raises `AlreadyServed` where a server runs with this folder's data."""
+    server = find_server(folder)
+    if server is not None:
+        raise AlreadyServed(
+            f"A server runs already with the data in {folder}: {server.url}, process {server.pid}. "
+            "Stop it first: mlx-responses stop. Or name other data with --data-dir."
+        )
 
 
 def find_server(folder: Path) -> Server | None:

@@ -32,7 +32,7 @@ from .listener import bind, cannot_listen, make_room
 from .logs import SAID, logged
 from .protocols import ConnectionLimits, http_protocol, socket_protocol
 from .runfile import Server as RunningServer
-from .runfile import announced
+from .runfile import announced, refuse_second
 from .settings import Settings
 from .websocket import Sockets
 
@@ -68,6 +68,7 @@ def run(settings: Settings, say: Say) -> None:
         say(f"process {ring.rank + 1} of {ring.size}: follows the first")
         ranks.follow(ring)
         return
+    refuse_second(settings.data_folder)
     access.make_private(settings)
     with logged(settings), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(serve(settings, say, ring=ring))

@@ -2,10 +2,11 @@
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 
+from mlx_responses.catalog import Effort
 from mlx_responses.errors import RequestError
 
 from ..settings import read_settings
@@ -89,7 +90,12 @@ def run(arguments: argparse.Namespace, terminal: Terminal) -> int:
 
 
 def request(arguments: argparse.Namespace, tools: Tools) -> Json:
-    """The request's fields that the flags name."""
+    """The request's fields that the flags name. Raises `RequestError` before a model is loaded."""
+    efforts = get_args(Effort)
+    if arguments.effort not in (None, *efforts):
+        raise RequestError(
+            f"--effort: {arguments.effort!r} is none of {', '.join(efforts)}.", param="effort"
+        )
     fields = {
         "model": arguments.model,
         "instructions": arguments.instructions,

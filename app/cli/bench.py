@@ -51,10 +51,10 @@ def run(arguments: argparse.Namespace, terminal: Terminal) -> int:
     with some_server(arguments, terminal) as found:
         model = arguments.model or found.model
         _answer(found, model, 8)  # loads the model, and compiles its kernels
-        rows = [
-            _measure(found, model, count, arguments.tokens, arguments.rounds)
-            for count in arguments.streams
-        ]
+        rows = []
+        for count in arguments.streams:
+            terminal.say(f"{arguments.rounds} rounds of {count} at once: {arguments.tokens} tokens")
+            rows.append(_measure(found, model, count, arguments.tokens, arguments.rounds))
     if arguments.json:
         put_json(terminal, {"model": model, "runs": rows})
         return 0

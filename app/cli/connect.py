@@ -7,7 +7,8 @@ from mlx_responses.errors import Failure
 
 from ..catalog import open_catalog
 from ..connect import AGENTS, SNIPPETS, Ledger, Place, diffs
-from ..settings import environment, read_settings
+from ..runfile import find_server
+from ..settings import ENVIRONMENT_PREFIX, Settings, environment, read_settings
 from .terminal import Terminal
 
 DESCRIPTION = (
@@ -23,8 +24,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The agent, and what it is told."""
     names = ", ".join([*AGENTS, *SNIPPETS])
     parser.add_argument("name", choices=[*AGENTS, *SNIPPETS], metavar="NAME", help=names)
-    parser.add_argument("--url", help="the server's address, where it is not the local one")
-    parser.add_argument("--model", help="the model to ask for; default: the one `serve` loads")
+    parser.add_argument("--url", help="its address; default: the one that runs here")
+    parser.add_argument("--model", help="the model to ask for; default: the one it loaded")
     parser.add_argument("--key", help="the API key to send, where the server wants one")
     parser.add_argument("--print", action="store_true", help="show the diff, write nothing")
     parser.add_argument("--yes", action="store_true", help="write without asking")
@@ -52,11 +53,13 @@ def run(arguments: argparse.Namespace, terminal: Terminal) -> int:
 
 def _place(arguments: argparse.Namespace) -> Place:
     settings = read_settings({})
-    host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host
-    url = (arguments.url or f"http://{host}:{settings.port}").rstrip("/").removesuffix("/v1")
+    server = find_server(settings.data_folder)
+    named = arguments.url or environment().get(f"{ENVIRONMENT_PREFIX}URL")
+    found = named or (server.url if server else _to_come(settings))
+    url = found.rstrip("/").removesuffix("/v1")
     if not url.startswith(("http://", "https://")):
         raise Failure(f"--url must begin with http:// or https://, not {url!r}.")
-    model = arguments.model or settings.model
+    model = arguments.model or (server.model if server and not named else settings.model)
     return Place(
         url=f"{url}/v1",
         model=model,
@@ -65,3 +68,15 @@ def _place(arguments: argparse.Namespace) -> Place:
         home=Path.home(),
         known=environment(),
     )
+
+
+def _to_come(settings: Settings) -> str:
+    """Where the settings have `serve` listen."""
+    if settings.port == 0:
+        raise Failure(
+            "The server picks its port when it starts, and none runs: start it first, or name its "
+            "address with --url."
+        )
+    scheme = "http" if settings.tls_cert is None else "https"
+    host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host
+    return f"{scheme}://{host}:{settings.port}"

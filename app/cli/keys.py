@@ -14,7 +14,7 @@ DESCRIPTION = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What to do, and with whose key."""
-    parser.add_argument("action", choices=["add", "list", "rm"])
+    parser.add_argument("action", nargs="?", default="list", choices=["add", "list", "rm"])
     parser.add_argument("name", nargs="?", help="whose key: a person's, a machine's, a program's")
     parser.add_argument("--data-dir", dest="data_dir", metavar="DIR", help="the data directory")
     add_config(parser)

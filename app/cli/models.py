@@ -16,6 +16,9 @@ from .terminal import Terminal
 
 DESCRIPTION = "List models: loaded in the server, on this machine, and those `pull` can fetch."
 
+ABSENT = "can be pulled"
+COLUMNS = ("name", "state", "size", "quantisation", "dialect", "context", "Macs from", "for")
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Which of them, and the form."""
@@ -33,15 +36,27 @@ def run(arguments: argparse.Namespace, terminal: Terminal, hub: Hub | None = Non
         for spec in catalog
     }
     facts = [_facts(spec, names[spec.name], loaded, hub) for spec in catalog]
-    facts.sort(key=lambda fact: fact["state"] == "can be pulled")
+    facts.sort(key=lambda fact: fact["state"] == ABSENT)
     if arguments.here:
-        facts = [fact for fact in facts if fact["state"] != "can be pulled"]
+        facts = [fact for fact in facts if fact["state"] != ABSENT]
     if arguments.json:
         put_json(terminal, facts)
         return 0
-    columns = ("name", "state", "size", "quantisation", "dialect", "context", "Macs from", "")
-    put_table(terminal, columns, [_row(fact) for fact in facts])
+    if terminal.rich:
+        _draw(facts, terminal)
+    else:
+        put_table(terminal, COLUMNS, [_row(fact) for fact in facts])
     return 0
+
+
+def _draw(facts: list[Json], terminal: Terminal) -> None:
+    """In two tables, of what a terminal has room for; a pipe and --json get all."""
+    here = [_row(fact)[:-2] for fact in facts if fact["state"] != ABSENT]
+    absent = [_row(fact) for fact in facts if fact["state"] == ABSENT]
+    put_table(terminal, COLUMNS[:-2], here)
+    if absent:
+        columns = ("can be pulled", "size", *COLUMNS[-2:])
+        put_table(terminal, columns, [(row[0], row[2], *row[-2:]) for row in absent])
 
 
 def _loaded(arguments: argparse.Namespace) -> dict[str, str]:
@@ -59,7 +74,7 @@ def _loaded(arguments: argparse.Namespace) -> dict[str, str]:
 def _facts(spec: ModelSpec, aliases: list[str], loaded: dict[str, str], hub: Hub) -> Json:
     folder = find(spec, hub)
     here = look(folder) if folder is not None else None
-    state = loaded.get(spec.name) or ("here" if here else "can be pulled")
+    state = loaded.get(spec.name) or ("here" if here else ABSENT)
     return {
         "name": spec.name,
         "aliases": aliases,

@@ -4,8 +4,8 @@ import argparse
 
 import msgspec
 
-from ..launch import LaunchFailed, Service, job_of, service_here
-from ..runfile import find_server
+from ..launch import Service, job_of, service_here
+from ..runfile import refuse_second
 from ..settings import add_flags, environment, read_settings
 from .answers import put_json, put_table
 from .terminal import Terminal
@@ -19,7 +19,7 @@ DESCRIPTION = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What to do; `install` takes the flags of `serve`."""
-    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    actions = parser.add_subparsers(dest="action", required=True)
     install = actions.add_parser("install", help="start it now and at every login")
     install.usage = f"{install.prog} [--FLAG VALUE ...]"
     add_flags(install)
@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, terminal: Terminal) -> int:
-    """Do it. Raises `LaunchFailed`, `SettingsError`."""
+    """Do it. Raises `LaunchFailed`, `AlreadyServed`, `SettingsError`."""
     return act(service_here(), arguments, terminal)
 
 
@@ -54,12 +54,8 @@ def _install(service: Service, arguments: argparse.Namespace, terminal: Terminal
     flags = {name: value for name, value in vars(arguments).items() if name != "action"}
     folder = read_settings(flags).data_folder
     job = job_of(flags, environment())
-    server = find_server(folder)
-    if server is not None and not service.path.exists():
-        raise LaunchFailed(
-            f"A server runs already with the data in {folder}: {server.url}, process {server.pid}. "
-            "Stop it first: mlx-responses stop"
-        )
+    if not service.path.exists():
+        refuse_second(folder)
     service.install(job)
     terminal.say(f"Installed: {service.path}. It starts now, and at every login.")
 

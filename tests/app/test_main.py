@@ -12,6 +12,7 @@ import pytest
 
 from mlx_responses import __version__
 from mlx_responses.app.__main__ import main
+from mlx_responses.app.runfile import Server, announced
 from tests.serving import COMMAND, serving_process
 
 HEAVY = {"mlx", "mlx_lm", "transformers", "numpy", "litestar", "uvicorn", "asyncio"}
@@ -39,6 +40,31 @@ def test_verbs_are_completed_without_the_engine_or_the_web_server():
     script, _, loaded = done.stdout.rpartition("loaded:")
     assert script.startswith("#compdef mlx-responses")
     assert not (HEAVY - {"numpy", "asyncio"}) & set(loaded.split())
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ([], "serve       start the server"),
+        (["sevre"], "there is no verb 'sevre'. Did you mean 'serve'?"),
+        (["xyz"], "there is no verb 'xyz'. mlx-responses --help lists them."),
+        (["--prot"], "unrecognized arguments: --prot"),
+    ],
+)
+def test_what_is_no_verb_is_told_with_what_there_is(capsys, given, said):
+    with pytest.raises(SystemExit) as left:
+        main(given)
+    assert left.value.code == 2
+    assert said in capsys.readouterr().err
+
+
+def test_a_second_server_of_the_same_data_is_told_of_the_first(capsys, tmp_path):
+    first = Server(pid=4711, url="http://127.0.0.1:9000", model="pocket", version="0")
+    with announced(tmp_path, first):
+        assert main(["serve", "--port", "0", "--data-dir", str(tmp_path)]) == 1
+    told = capsys.readouterr().err
+    assert "http://127.0.0.1:9000, process 4711. Stop it first: mlx-responses stop." in told
+    assert told.count("\n") == 1
 
 
 def test_the_version_is_the_packages(capsys):

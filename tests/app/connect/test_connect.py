@@ -9,6 +9,7 @@ import pytest
 
 from mlx_responses.app.__main__ import main
 from mlx_responses.app.connect import AGENTS, SNIPPETS, CannotConnect, Edit, Ledger, Place
+from mlx_responses.app.runfile import Server, announced
 from mlx_responses.catalog import PACKAGED_CATALOG, read_catalog
 
 POCKET = read_catalog(PACKAGED_CATALOG).resolve("pocket")
@@ -150,6 +151,29 @@ def test_connect_writes_and_disconnect_takes_it_back(at_home, capsys):
 
 
 @pytest.mark.usefixtures("at_home")
+def test_what_is_told_is_where_the_server_runs_that_is_there(at_home, capsys):
+    assert main(["connect", "curl"]) == 0
+    assert "http://127.0.0.1:8642/v1/" in capsys.readouterr().out
+    running = Server(pid=1, url="http://127.0.0.1:9000", model="qwen3-8b", version="0")
+    (at_home / "data").mkdir()
+    with announced(at_home / "data", running):
+        assert main(["connect", "curl"]) == 0
+        told = capsys.readouterr().out
+        assert main(["connect", "curl", "--url", "http://mac.local:1", "--model", "pocket"]) == 0
+        named = capsys.readouterr().out
+    assert "http://127.0.0.1:9000/v1/" in told
+    assert '"model": "qwen3-8b"' in told
+    assert "http://mac.local:1/v1/" in named
+    assert '"model": "pocket"' in named
+
+
+def test_a_port_that_no_server_has_picked_yet_cannot_be_told(at_home, monkeypatch, capsys):
+    (at_home / "config.toml").write_text("port = 0\n")
+    monkeypatch.setenv("MLX_RESPONSES_CONFIG", str(at_home / "config.toml"))
+    assert main(["connect", "curl"]) == 1
+    assert "start it first" in capsys.readouterr().err
+
+
 def test_an_unknown_model_and_a_url_without_scheme_are_refused(capsys):
     assert main(["connect", "curl", "--model", "nope"]) == 1
     assert "nope" in capsys.readouterr().err

@@ -17,7 +17,7 @@ from mlx_responses.app.cli.terminal import Terminal
 from mlx_responses.app.launch import Job, Launchd, LaunchFailed, Systemd, job_of, service_here
 from mlx_responses.app.launch.service import execute
 from mlx_responses.app.logs import logged
-from mlx_responses.app.runfile import Server, announced, find_server
+from mlx_responses.app.runfile import AlreadyServed, Server, announced, find_server
 from mlx_responses.app.settings import Settings, SettingsError
 from tests.app.launch.recorded import Recorded
 
@@ -271,7 +271,7 @@ def test_a_server_that_runs_already_must_end_first(act, tmp_path):
     server = Server(pid=1, url="http://127.0.0.1:1", model="pocket", version="0")
     with (
         announced(tmp_path, server),
-        pytest.raises(LaunchFailed, match="Stop it first: mlx-responses stop"),
+        pytest.raises(AlreadyServed, match="Stop it first: mlx-responses stop"),
     ):
         call("install", "--data-dir", str(tmp_path))
     assert not service.path.exists()
@@ -282,4 +282,4 @@ def test_on_this_system_the_verb_finds_its_service(capsys):
     with pytest.raises(SystemExit) as left:
         main(["service"])
     assert left.value.code == 2
-    assert "ACTION" in capsys.readouterr().err
+    assert "{install,uninstall,status,restart}" in capsys.readouterr().err
