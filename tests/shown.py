@@ -16,12 +16,18 @@ COMMAND = re.compile(rf"({'|'.join(map(re.escape, PROGRAMS))})\S*\s")
 TEXTS = {page.name: page.read_text("utf-8") for page in [*PAGES, ROOT / "SECURITY.md"]}
 
 
-def fences(*languages):
-    """Page, mark and code of each fence in one of `languages`."""
+def all_fences():
+    """Page, mark, language and code of each."""
     for name, text in TEXTS.items():
         for mark, language, code in FENCE.findall(text):
-            if language in languages:
-                yield name, mark.strip(), code
+            yield name, mark.strip(), language, code
+
+
+def fences(*languages):
+    """Page, mark and code of each fence in one of `languages`."""
+    for name, mark, language, code in all_fences():
+        if language in languages:
+            yield name, mark, code
 
 
 def shown():
@@ -30,8 +36,8 @@ def shown():
     for name, text in TEXTS.items():
         lines = [
             line
-            for mark, language, code in FENCE.findall(text)
-            if language in SHELL and mark.strip() not in RUN_AS_EXAMPLES
+            for page, mark, code in fences(*SHELL)
+            if page == name and mark not in RUN_AS_EXAMPLES
             for line in code.splitlines()
         ]
         prose = FENCE.sub("", text)

@@ -91,20 +91,23 @@ def run(arguments: argparse.Namespace, terminal: Terminal) -> int:
 
 def request(arguments: argparse.Namespace, tools: Tools) -> Json:
     """The request's fields that the flags name. Raises `RequestError` before a model is loaded."""
-    efforts = get_args(Effort)
-    if arguments.effort not in (None, *efforts):
-        raise RequestError(
-            f"--effort: {arguments.effort!r} is none of {', '.join(efforts)}.", param="effort"
-        )
     fields = {
         "model": arguments.model,
         "instructions": arguments.instructions,
-        "reasoning": {"effort": arguments.effort} if arguments.effort else None,
+        "reasoning": thinking(arguments.effort) if arguments.effort else None,
         "tools": tools.offered or None,
         "max_output_tokens": arguments.max_tokens,
         "temperature": arguments.temperature,
     }
     return {name: value for name, value in fields.items() if value is not None}
+
+
+def thinking(effort: str) -> Json:
+    """The request's `reasoning`. Raises `RequestError` for a level that there is not."""
+    if effort not in get_args(Effort):
+        levels = ", ".join(get_args(Effort))
+        raise RequestError(f"The effort {effort!r} is none of {levels}.", param="effort")
+    return {"effort": effort}
 
 
 def _format(path: Path) -> Json:

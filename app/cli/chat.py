@@ -5,7 +5,7 @@ import argparse
 from mlx_responses.errors import Failure
 
 from .answer import show
-from .ask import add_request, request
+from .ask import add_request, request, thinking
 from .client import Client, Json
 from .embedded import some_server
 from .terminal import Terminal
@@ -82,7 +82,7 @@ class _Talk:
                     names = [model["id"] for model in self._client.get("/v1/models")["data"]]
                     self._terminal.say(", ".join(names))
                 case "/effort" if rest:
-                    self.body["reasoning"] = {"effort": rest}
+                    self.body["reasoning"] = thinking(rest)
                 case _ if word.startswith("/"):
                     self._terminal.say(HELP)
                 case _:

@@ -107,7 +107,7 @@ def find_files(spec: ModelSpec) -> Path:
     except (OSError, ValueError) as error:
         raise LoadFailed(
             f"The model {spec.name!r} is not on this machine: {spec.path!r} is neither a folder "
-            f"nor a downloaded repository. `mlx-responses pull {spec.path}` fetches it."
+            f"nor a downloaded repository. `mlx-responses pull {spec.name}` fetches it."
         ) from error
 
 

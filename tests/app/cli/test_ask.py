@@ -101,7 +101,7 @@ def test_thinking_does_not_mix_with_an_answer_that_is_piped(call):
         (["Hi", "--schema", "/no/such"], "--schema: /no/such cannot be read"),
         (["Hi", "--tool", "/dev/null"], "--tool: /dev/null is no JSON"),
         (["Hi", "--model", "gpt-9"], "The model 'gpt-9' does not exist here."),
-        (["Hi", "--effort", "vast"], "--effort: 'vast' is none of none, minimal, low"),
+        (["Hi", "--effort", "vast"], "The effort 'vast' is none of none, minimal, low"),
     ],
 )
 def test_what_cannot_be_asked_is_one_line(call, given, said):
