@@ -250,6 +250,10 @@ def test_a_phone_needs_no_sideways_scrolling(page):
     for tab in ("#tab-play", "#tab-history", "#tab-server"):
         page.click(tab)
         assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    page.click("#tab-history")
+    page.locator("#stored button").first.click()
+    page.wait_for_selector("#tree details[open] .text")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
 
 
 def test_the_keyboard_reaches_everything(page):

@@ -94,6 +94,9 @@ ALONE = {
         noted=("brew --repository local/mlx",)
     ),
     "brew tap-new --no-git local/mlx": Seen(noted=("brew tap-new --no-git local/mlx",)),
+    "brew trust --formula local/mlx/mlx-responses": Seen(
+        noted=("brew trust --formula local/mlx/mlx-responses",)
+    ),
     "brew install local/mlx/mlx-responses": Seen(noted=("brew install local/mlx/mlx-responses",)),
     "brew services start mlx-responses": Seen(noted=("brew services start mlx-responses",)),
 }
@@ -148,6 +151,7 @@ NOT_RUN = {
 MAC_ONLY = {
     "mlx-responses menubar": "rumps draws on macOS; here it says so",
     "brew tap-new --no-git local/mlx": "Homebrew; a program here notes what it is told",
+    "brew trust --formula local/mlx/mlx-responses": "Homebrew",
     "brew install local/mlx/mlx-responses": "Homebrew; test_formula.py runs the formula's Ruby",
     "brew services start mlx-responses": "Homebrew and launchd",
 }
