@@ -216,6 +216,18 @@ def test_a_live_turn_is_cancelled_from_the_dashboard(page, url):
         assert waiting.result(10).json()["status"] == "cancelled"
 
 
+def test_the_playground_tells_that_its_turn_was_cancelled_elsewhere(page):
+    set_option(page, "Sampling", "#max_output_tokens", "4000")
+    page.fill("#input", "Count from 1 to 500.")
+    page.click("#send")
+    page.wait_for_selector("#log .text")
+    page.click("#tab-server")
+    page.get_by_role("button", name="Cancel").click()
+    page.click("#tab-play")
+    page.wait_for_selector("#log:has-text('Cancelled.')")
+    assert page.locator("#send").is_visible()
+
+
 def test_figures_and_plots_are_shown(page):
     send(page, "Hello!")
     page.click("#tab-server")

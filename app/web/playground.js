@@ -4,6 +4,9 @@ import { Answer } from "./answer.js";
 import { byId, make } from "./elements.js";
 import { call, events } from "./server.js";
 
+/** What a stream ends with, unless somebody cancelled the turn. */
+const LAST = new Set(["response.completed", "response.incomplete", "response.failed", "error"]);
+
 const state = { previous: null, running: null };
 
 function json(id) {
@@ -55,14 +58,17 @@ async function run(input, shown) {
   const stopping = new AbortController();
   state.running = stopping;
   busy(true);
+  let last = null;
   try {
     for await (const event of events(request(input), stopping.signal)) {
       answer.show(event);
+      last = event.type;
       byId("log").scrollTop = byId("log").scrollHeight;
       if (event.type === "response.completed" || event.type === "response.incomplete") {
         continueFrom(event.response.id);
       }
     }
+    if (!LAST.has(last)) answer.note("Cancelled.");
   } catch (error) {
     if (stopping.signal.aborted) answer.note("Stopped.");
     else answer.fail(error.message);
