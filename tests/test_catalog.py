@@ -201,7 +201,8 @@ def test_the_packaged_catalog_has_models_for_every_size_of_mac():
     catalog = read_catalog(PACKAGED_CATALOG)
     assert {8, 16, 32, 64} <= {spec.memory_gb for spec in catalog}
     for spec in catalog:
-        assert spec.description, spec.name
+        told = (spec.description, spec.size_gb, spec.quantisation, spec.context_window)
+        assert all(told), spec.name
         assert spec.name == "pocket" or spec.path.startswith("mlx-community/")
         assert spec.dialect == "auto" or spec.dialect in DIALECTS, spec.name
         assert (spec.size_gb or 0) < spec.memory_gb * 0.75 or spec.name == "pocket"
