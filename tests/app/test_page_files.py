@@ -54,3 +54,37 @@ def test_nothing_comes_from_elsewhere_and_nothing_is_inline():
 
 def test_no_file_of_it_is_long():
     assert all(text.count("\n") <= 400 for text in TEXTS.values())
+
+
+def colours(place):
+    """The variables of the theme whose rule begins with `place`."""
+    rule = TEXTS["style.css"].split(place, 1)[1].split("}", 1)[0]
+    return dict(re.findall(r"--([a-z-]+): (#[0-9a-f]+);", rule))
+
+
+def luminance(colour):
+    """Relative, from 0 to 1 (WCAG 2.2)."""
+    digits = colour[1:] if len(colour) == 7 else "".join(2 * digit for digit in colour[1:])
+    parts = [int(digits[at : at + 2], 16) / 255 for at in (0, 2, 4)]
+    linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+    return sum(weight * part for weight, part in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+
+@pytest.mark.parametrize("theme", [":root {", ':root[data-theme="dark"] {'])
+@pytest.mark.parametrize(
+    ("over", "under"),
+    [
+        *((text, ground) for text in ("text", "faint") for ground in ("back", "card", "thought")),
+        *((text, ground) for text in ("mark", "bad") for ground in ("back", "card")),
+        ("on-mark", "mark"),
+    ],
+)
+def test_every_text_stands_out_from_its_ground(theme, over, under):
+    light, dark = sorted((luminance(colours(theme)[name]) for name in (over, under)), reverse=True)
+    assert (light + 0.05) / (dark + 0.05) >= 4.5  # level AA of WCAG
+
+
+def test_dark_is_the_same_by_choice_and_by_the_system():
+    chosen = colours(':root[data-theme="dark"] {')
+    assert colours(':root:not([data-theme="light"]) {') == chosen
+    assert chosen.keys() == colours(":root {").keys()
