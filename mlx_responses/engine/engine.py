@@ -341,7 +341,7 @@ class Engine:
     def _recover(self, fault: Fault, *lanes: Lane) -> None:
         """Rebuild these models' batches, or all: what their live rows hold cannot be trusted."""
         self._prefix.clear()
-        reason = (self._ring.why_lost() if self._ring is not None else "") or fault.reason
+        reason = (self._ring.lost if self._ring is not None else "") or fault.reason
         for lane in lanes or tuple(self._residents.lanes.values()):
             attempt(partial(lane.fail, reason), "rebuilding a batch")
         gc.collect()

@@ -88,7 +88,7 @@ class Follower:
         cache = self._caches[record.cache]
         tokens = mx.array(record.tokens)
         logits = self._networks[record.network](tokens, cache=cache.caches)
-        mx.eval(logits if record.logits else arrays(cache))
+        self._ring.wait_for(logits if record.logits else arrays(cache))
 
     def _load(self, record: Load) -> None:
         folder = record.folder

@@ -125,14 +125,14 @@ class MirroredNetwork(Module):
         """Logits (rows, tokens, vocabulary) behind tokens (rows, tokens)."""
         [held] = cache
         logits = self._launched(tokens, held, logits=True)
-        mx.eval(logits)
+        self._ring.wait_for(logits)
         return logits
 
     def read(self, tokens: mx.array, cache: Sequence[MirroredCache]) -> None:
         """Let the cache hold these tokens too; what would follow is not computed."""
         [held] = cache
         self._launched(tokens, held, logits=False)
-        mx.eval(held.state)
+        self._ring.wait_for(held.state)
 
     def _launched(self, tokens: mx.array, held: MirroredCache, *, logits: bool) -> mx.array:
         fed: Any = tokens.tolist()

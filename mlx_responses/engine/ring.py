@@ -7,7 +7,6 @@ Knows no cache and no network.
 
 import logging
 from collections import deque
-from contextlib import suppress
 from typing import Any, Literal
 
 import mlx.core as mx
@@ -98,17 +97,11 @@ class Run(msgspec.Struct, frozen=True, tag=True):
     logits: bool
 
 
-class Ask(msgspec.Struct, frozen=True, tag=True):
-    """Nothing: is everybody there?"""
-
-
 class Stop(msgspec.Struct, frozen=True, tag=True):
     """The server ends."""
 
 
-Record = (
-    Load | New | Merge | Copy | Extract | Extend | Filter | Prepare | Finalize | Run | Ask | Stop
-)
+Record = Load | New | Merge | Copy | Extract | Extend | Filter | Prepare | Finalize | Run | Stop
 
 
 class Told(msgspec.Struct, frozen=True, array_like=True):
@@ -160,11 +153,21 @@ class Ring:
         """Wait for everybody, where mlx-lm's loading does. Raises `EngineFailed`."""
         self._sum(np.array([1.0], dtype=np.float32))
 
-    def why_lost(self) -> str:
-        """Find out whether everybody is there; `lost` as it is then."""
-        with suppress(EngineFailed):
-            self.tell(Ask())
-        return self.lost
+    def wait_for(self, computed: Any) -> None:
+        """Until arrays are computed that everybody computes a part of. Raises `EngineFailed`.
+
+        Whatever goes wrong in it leaves the others within a sum: nothing can be told any more.
+        """
+        try:
+            mx.eval(computed)  # this raises where a peer is gone; converting it would wait for ever
+        except RuntimeError as error:
+            # Not asked again: a second sum after one that failed may wait for ever.
+            self.lost = (
+                f"One of the {self.size} processes that share the model is gone, or its network "
+                f"is ({error}). Start the group again."
+            )
+            log.error("%s", self.lost)
+            raise EngineFailed(self.lost) from error
 
     def _share(self, data: bytes) -> bytes:
         first = np.zeros(FRAME, dtype=np.uint8)
@@ -185,17 +188,9 @@ class Ring:
     def _sum(self, own: Any) -> Any:
         if self.lost:
             raise EngineFailed(self.lost)
-        try:
-            summed = mx.distributed.all_sum(mx.array(own), group=self.group, stream=mx.cpu)
-            mx.eval(summed)  # this raises where a peer is gone; converting it would wait for ever
-            return np.array(summed)
-        except RuntimeError as error:
-            self.lost = (
-                f"One of the {self.size} processes that share the model is gone, or its network "
-                f"is ({error}). Start the group again."
-            )
-            log.error("%s", self.lost)
-            raise EngineFailed(self.lost) from error
+        summed = mx.distributed.all_sum(mx.array(own), group=self.group, stream=mx.cpu)
+        self.wait_for(summed)
+        return np.array(summed)
 
 
 def join(sharding: Sharding) -> Ring:
