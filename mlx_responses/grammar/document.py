@@ -3,8 +3,8 @@
 Knows where a schema is, not what its keywords mean.
 """
 
-import json
 import re
+from collections.abc import Iterable
 from typing import Any
 from urllib.parse import unquote, urljoin
 
@@ -21,6 +21,8 @@ OLD_DRAFT = re.compile(r"draft-0[3467]/")
 """Before 2019-09 a `$ref` hides its siblings."""
 
 Schema = dict[str, Any] | bool
+Way = tuple[()] | tuple["Way", str | int]
+"""How a part is reached: the way to what it is in, and the last step. Empty: the root."""
 
 
 def refused(message: str, pointer: str = "") -> RequestError:
@@ -35,6 +37,14 @@ CODE = "invalid_json_schema"
 def escaped(name: str) -> str:
     """A key as a step of a JSON pointer."""
     return name.replace("~", "~0").replace("/", "~1")
+
+
+def _pointer(way: Way) -> str:
+    steps: list[str] = []
+    while way:
+        way, step = way
+        steps.append(f"/{escaped(str(step))}")
+    return "".join(reversed(steps))
 
 
 class Document:
@@ -61,35 +71,41 @@ class Document:
 
     def _survey(self, root: Schema) -> None:
         """Count and measure everything, and note every name that a reference may use."""
-        values = characters = 0
-        stack: list[tuple[Any, str, int]] = [(root, "", 0)]
+        values, characters = 1, 0
+        stack: list[tuple[Any, Way, int]] = [(root, (), 0)]
         while stack:
-            value, pointer, depth = stack.pop()
-            values += 1
-            characters += len(value) if isinstance(value, str) else 0
+            value, way, depth = stack.pop()
+            steps: Iterable[tuple[str | int, Any]] = ()
+            if isinstance(value, list):
+                steps = enumerate(value)
+            elif isinstance(value, dict):
+                self._note_names(value, way)
+                characters += sum(map(len, value))
+                steps = value.items()
+            for step, part in steps:
+                values += 1
+                if isinstance(part, str):
+                    characters += len(part)
+                elif isinstance(part, dict | list):
+                    stack.append((part, (way, step), depth + 1))
             if values > MAX_VALUES or depth > MAX_DEPTH or characters > MAX_CHARACTERS:
                 raise RequestError(
                     f"The schema is too large: at most {MAX_VALUES} values, {MAX_CHARACTERS} "
                     f"characters and {MAX_DEPTH} levels.",
                     code=CODE,
                 )
-            if isinstance(value, list):
-                stack += [(part, f"{pointer}/{at}", depth + 1) for at, part in enumerate(value)]
-            elif isinstance(value, dict):
-                self._note_names(value, pointer)
-                for key, part in value.items():
-                    characters += len(key)
-                    stack.append((part, f"{pointer}/{escaped(key)}", depth + 1))
 
-    def _note_names(self, schema: dict[str, Any], pointer: str) -> None:
-        name = schema.get("$id", schema.get("id"))
+    def _note_names(self, schema: dict[str, Any], way: Way) -> None:
+        name, anchor = schema.get("$id", schema.get("id")), schema.get("$anchor")
+        if not isinstance(name, str) and not isinstance(anchor, str):
+            return
+        pointer = _pointer(way)
         if isinstance(name, str) and name.startswith("#"):
             self._anchors.setdefault(name, pointer)
         elif isinstance(name, str) and name:
             uri = urljoin(self._base(pointer), name)
             self._bases[pointer] = uri
             self._anchors.setdefault(uri.rstrip("#"), pointer)
-        anchor = schema.get("$anchor")
         if isinstance(anchor, str):
             self._anchors.setdefault(f"#{anchor}", pointer)
 
@@ -104,18 +120,24 @@ class Document:
 
     def number(self, pointer: str) -> int:
         """The number of the schema at a place. Raises `RequestError` if there is none."""
-        if pointer not in self._numbers:
-            schema = self._look_up(pointer)
-            if not isinstance(schema, dict | bool):
-                raise refused("there is no schema here", pointer)
-            number = len(self._schemas)
-            if (said := _flat(schema)) is not None:
-                number = self._alike.setdefault(said, number)
-            if number == len(self._schemas):
-                self._schemas.append(schema)
-                self._pointers.append(pointer)
-            self._numbers[pointer] = number
-        return self._numbers[pointer]
+        known = self._numbers.get(pointer)
+        return self.numbered(pointer, self._look_up(pointer)) if known is None else known
+
+    def numbered(self, pointer: str, schema: Any) -> int:
+        """The same where the schema is at hand."""
+        known = self._numbers.get(pointer)
+        if known is not None:
+            return known
+        if not isinstance(schema, dict | bool):
+            raise refused("there is no schema here", pointer)
+        number = len(self._schemas)
+        if (said := _flat(schema)) is not None:
+            number = self._alike.setdefault(said, number)
+        if number == len(self._schemas):
+            self._schemas.append(schema)
+            self._pointers.append(pointer)
+        self._numbers[pointer] = number
+        return number
 
     def add(self, schema: Schema) -> int:
         """The number of a schema from outside, without references."""
@@ -177,10 +199,13 @@ def _flat(schema: Schema) -> str | None:
     """
     if isinstance(schema, bool):
         return None
-    said = {key: value for key, value in schema.items() if key not in _IGNORED}
-    if _ELSEWHERE & said.keys() or any(isinstance(value, dict) for value in said.values()):
-        return None
-    lists = (part for value in said.values() if isinstance(value, list) for part in value)
-    if any(isinstance(part, dict | list) for part in lists):
-        return None
-    return json.dumps(said, sort_keys=True)
+    said: list[tuple[str, Any]] = []
+    for key, value in schema.items():
+        if key in _IGNORED:
+            continue
+        if key in _ELSEWHERE or isinstance(value, dict):
+            return None
+        if isinstance(value, list) and any(isinstance(part, dict | list) for part in value):
+            return None
+        said.append((key, value))
+    return repr(sorted(said))  # no key is there twice, so values are never compared

@@ -227,14 +227,15 @@ class Emitter:
         if len(names) > MAX_RULES:
             raise Unsupported(f"more than {MAX_RULES} names")
         entries: Entries = []
+        required = frozenset(shape.required)
         for name in names:
             wanted = member(shape, name)
             allowed = all(self._terms.holds(said, name) for said in shape.names)
             possible = allowed and self._terms.possible(wanted)
             piece = style.named(name, wanted) if possible else None
             if piece is not None:
-                entries.append((piece, name in shape.required))
-            elif name in shape.required:
+                entries.append((piece, name in required))
+            elif name in required:
                 return []
         extra = self._extra(shape, names, style)
         needed = sum(required for _, required in entries)

@@ -6,7 +6,18 @@ Knows pieces only. Worked out bottom up, so that a cycle alone never counts as a
 from dataclasses import replace
 
 from mlx_responses.grammar.members import repeated
-from mlx_responses.grammar.pieces import EMPTY, Alt, Grammar, Piece, Rep, Rule, Seq, Shuffle, alt
+from mlx_responses.grammar.pieces import (
+    EMPTY,
+    Alt,
+    Grammar,
+    Leaf,
+    Piece,
+    Rep,
+    Rule,
+    Seq,
+    Shuffle,
+    alt,
+)
 
 
 def finite(grammar: Grammar) -> Grammar | None:
@@ -46,10 +57,15 @@ def _ending(rules: dict[str, Piece]) -> set[str]:
 def _missing(piece: Piece, rules: dict[str, Piece], ending: set[str]) -> list[str] | None:
     """Rules of which one at least has to end before the piece does; None: it ends."""
     match piece:
+        case Leaf():
+            return None
         case Rule(name):
             return None if name in ending or name not in rules else [name]
         case Seq(parts):
-            return next(filter(None, (_missing(part, rules, ending) for part in parts)), None)
+            for part in parts:
+                if not isinstance(part, Leaf) and (names := _missing(part, rules, ending)):
+                    return names
+            return None
         case Alt(options):
             found = [_missing(option, rules, ending) for option in options]
             return None if None in found else [name for names in found for name in names or ()]

@@ -4,7 +4,7 @@ Raises `Unsupported` for what no shape can say, `RequestError` for what is no JS
 """
 
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 from mlx_responses.grammar.document import Document, escaped, refused
 from mlx_responses.grammar.patterns import Node, parse
@@ -54,8 +54,11 @@ class Place:
 
     def term(self, *steps: str | int, affirmed: bool = True) -> Term:
         """The schema that these steps lead to."""
-        path = "".join(f"/{escaped(str(step))}" for step in steps)
-        return self._document.number(self.pointer + path), affirmed
+        pointer, inside = self.pointer, cast(Any, self.schema)
+        for step in steps:
+            pointer += f"/{escaped(step) if isinstance(step, str) else step}"
+            inside = inside[step]
+        return self._document.numbered(pointer, inside), affirmed
 
     def want(self, *steps: str | int, affirmed: bool = True) -> Want:
         """That schema alone."""

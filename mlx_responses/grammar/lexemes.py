@@ -4,6 +4,7 @@ A `Lexeme` is a boolean expression over regular expressions in the syntax that b
 (Rust's regex crate). Knows no JSON.
 """
 
+import re
 from dataclasses import dataclass
 
 from mlx_responses.grammar.patterns import (
@@ -82,9 +83,11 @@ def either(options: list[Lexeme]) -> Lexeme:
 
 def quoted(text: str) -> str:
     """The regular expression that matches just `text`."""
-    return "".join(
-        char if char.isascii() and char.isalnum() else f"\\x{{{ord(char):x}}}" for char in text
-    )
+    return _SPECIAL.sub(lambda found: f"\\x{{{ord(found[0]):x}}}", text)
+
+
+_SPECIAL = re.compile(r'[^A-Za-z0-9_ ",:]')
+"""What is not written as itself: far more than has to be, but for what names are made of."""
 
 
 def as_lark(lexeme: Lexeme) -> str:
@@ -113,12 +116,23 @@ def as_regex(lexeme: Lexeme) -> str | None:
             return f"(?:{source})"
         case Both() | Without():
             return None
-        case Either(parts) | Chain(parts):
-            sources = [as_regex(part) for part in parts]
-            known = [source for source in sources if source is not None]
-            if len(known) < len(sources):
-                return None
-            return f"(?:{('|' if isinstance(lexeme, Either) else '').join(known)})"
+        case Chain(parts):
+            return _joined("", [_inside(part) for part in parts])
+        case Either(options):
+            joined = _joined("|", [as_regex(option) for option in options])
+            return None if joined is None else f"(?:{joined})"
+
+
+def _inside(part: Lexeme) -> str | None:
+    """The same beside others; without choices it needs no brackets."""
+    if isinstance(part, Regex) and "|" not in part.source:
+        return part.source
+    return as_regex(part)
+
+
+def _joined(between: str, sources: list[str | None]) -> str | None:
+    known = [source for source in sources if source is not None]
+    return None if len(known) < len(sources) else between.join(known)
 
 
 def class_source(ranges: Ranges) -> str:

@@ -1,18 +1,23 @@
 """An object's members in their given order: commas, optional ones, counts.
 
-Knows neither keys nor values: a member is a piece. Where nothing is counted, rules form a balanced
+Knows neither keys nor values: a member is a piece. Where nothing is counted, rules form a shallow
 tree, for llguidance walks them recursively: its stack ends between 1,000 and 3,000 levels.
 """
 
 from mlx_responses.grammar.lexemes import Regex
 from mlx_responses.grammar.patterns import Unsupported
-from mlx_responses.grammar.pieces import EMPTY, Leaf, Piece, Rule, Shuffle, alt, rep, seq
+from mlx_responses.grammar.pieces import EMPTY, Alt, Leaf, Piece, Rule, Shuffle, alt, rep, seq
 
 COMMA = Leaf(Regex(", ?"))
 MAX_COUNTED = 200
 """Members of an object whose number is bounded."""
 MAX_COUNTS = 4_000
 """Places times counts of such an object."""
+
+BLOCK = 8
+"""Optional members, or blocks of them, in one rule. Of 1,000 members a parser is made in 56 ms,
+where rules of two take 87 ms and those of sixteen 63 ms.
+"""
 
 Entries = list[tuple[Piece, bool]]
 """Members that have a name, in order, each with whether it is required."""
@@ -56,31 +61,37 @@ class Members:
             EMPTY if extra is None else repeated(extra, 0, None, False, self._comma)
         ]
         if entries:
-            pieces = [piece for piece, _ in entries]
-            options.append(seq(self._some(pieces, 0, len(pieces)), more))
+            options.append(seq(self._some([piece for piece, _ in entries]), more))
         return alt(options)
 
-    def _some(self, pieces: list[Piece], start: int, end: int) -> Piece:
-        """At least one of the pieces from `start` to `end`, in order."""
-        if end - start == 1:
-            return pieces[start]
-        name = f"{self._prefix}s{start}_{end}"
-        middle = (start + end) // 2
-        head = self._some(pieces, start, middle)
-        tail = self._some(pieces, middle, end)
-        self._rules[name] = alt([seq(head, self._following(pieces, middle, end)), tail])
-        return Rule(name)
+    def _some(self, pieces: list[Piece]) -> Piece:
+        """At least one of the pieces, in order: `BLOCK` of them a rule, as many rules in the next.
 
-    def _following(self, pieces: list[Piece], start: int, end: int) -> Piece:
-        """Any of the pieces, each after a comma."""
-        if end - start == 1:
-            return rep(seq(self._comma, pieces[start]), 0, 1)
-        name = f"{self._prefix}f{start}_{end}"
-        if name not in self._rules:
-            middle = (start + end) // 2
-            head = self._following(pieces, start, middle)
-            self._rules[name] = seq(head, self._following(pieces, middle, end))
-        return Rule(name)
+        `some[i]` begins with one of its pieces; `after[i]` is any of them, each after a comma.
+        """
+        some = pieces
+        after: list[Piece] = [
+            self._rule(f"a{at}", rep(seq(self._comma, piece), 0, 1)) if at else EMPTY
+            for at, piece in enumerate(pieces)
+        ]
+        level = 0
+        while len(some) > 1:
+            level += 1
+            blocks = [slice(at, at + BLOCK) for at in range(0, len(some), BLOCK)]
+            some = [
+                self._rule(f"s{level}_{at}", _first_of(some[block], after[block]))
+                for at, block in enumerate(blocks)
+            ]
+            after = [
+                self._rule(f"f{level}_{at}", seq(*after[block])) if at else EMPTY
+                for at, block in enumerate(blocks)
+            ]
+        return some[0]
+
+    def _rule(self, name: str, body: Piece) -> Piece:
+        rule = Rule(self._prefix + name)
+        self._rules[rule.name] = body
+        return rule
 
     def counted(
         self, entries: Entries, extra: Piece | None, low: int, high: int | None
@@ -91,6 +102,12 @@ class Members:
             raise Unsupported("minProperties or maxProperties is too large to be counted")
         chain = _Chain(self._rules, entries, extra, (low, high), self._prefix)
         return chain.piece(self._comma)
+
+
+def _first_of(some: list[Piece], after: list[Piece]) -> Piece:
+    """One of `some`, and what may follow it in its block."""
+    options = [seq(piece, *after[at + 1 :]) for at, piece in enumerate(some)]
+    return options[0] if len(options) == 1 else Alt(tuple(options))
 
 
 class _Chain:

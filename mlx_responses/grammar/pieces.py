@@ -102,13 +102,16 @@ def seq(*parts: Piece) -> Piece:
     """`Seq` without nesting."""
     flat: list[Piece] = []
     for part in parts:
-        flat += part.parts if isinstance(part, Seq) else [part]
+        if isinstance(part, Seq):
+            flat.extend(part.parts)
+        else:
+            flat.append(part)
     return flat[0] if len(flat) == 1 else Seq(tuple(flat))
 
 
 def alt(options: list[Piece]) -> Piece:
     """`Alt`, or the only option."""
-    distinct = list(dict.fromkeys(options))
+    distinct = options if len(options) == 1 else list(dict.fromkeys(options))
     return distinct[0] if len(distinct) == 1 else Alt(tuple(distinct))
 
 
@@ -141,24 +144,26 @@ def renamed(grammar: Grammar, prefix: str) -> Grammar:
     return Grammar(prefix + grammar.start, rules, grammar.lines)
 
 
-def _rules_in(piece: Piece) -> Iterator[str]:
+def _rules_in(piece: Piece, names: list[str]) -> list[str]:
+    """Names of the rules in a piece, in their order, put behind `names`."""
     match piece:
         case Rule(name):
-            yield name
-        case Seq(parts) | Alt(parts):
+            names.append(name)
+        case Seq(parts) | Alt(parts) | Shuffle(once=parts):
             for part in parts:
-                yield from _rules_in(part)
+                if not isinstance(part, Leaf):
+                    _rules_in(part, names)
         case Rep(inner):
-            yield from _rules_in(inner)
-        case Shuffle(once=once, more=more):
-            for part in once if more is None else (*once, more):
-                yield from _rules_in(part)
+            _rules_in(inner, names)
+    if isinstance(piece, Shuffle) and piece.more is not None:
+        _rules_in(piece.more, names)
+    return names
 
 
 def depth(grammar: Grammar) -> int:
     """The longest way down that a walk over all rules takes, each visited once."""
     seen = {grammar.start}
-    stack = [_rules_in(grammar.rules[grammar.start])]
+    stack = [iter(_rules_in(grammar.rules[grammar.start], []))]
     deepest = 1
     while stack:
         name = next(stack[-1], None)
@@ -166,80 +171,110 @@ def depth(grammar: Grammar) -> int:
             stack.pop()
         elif name not in seen and name in grammar.rules:
             seen.add(name)
-            stack.append(_rules_in(grammar.rules[name]))
+            stack.append(iter(_rules_in(grammar.rules[name], [])))
             deepest = max(deepest, len(stack))
     return deepest
 
 
+Words = list[str | Lexeme]
+"""Lark in the making: what a lexeme is written as is known when all uses of it are."""
+
+
 class Lark:
-    """Spells rules for llguidance. Terminals are shared between all of them."""
+    """Spells rules for llguidance. Terminals are shared between all of them; one that is used once
+    stands where it is used, for that is read in half the time.
+    """
 
     def __init__(self) -> None:
-        self._terminals: dict[Lexeme, str] = {}
-        self._lines: list[str] = []
+        self._uses: dict[Lexeme, int] = {}
+        self._lines: list[Words] = []
         self._shuffles = 0
 
     def add(self, grammar: Grammar) -> None:
         """Spell a grammar's rules."""
         for name, piece in grammar.rules.items():
-            self._lines.append(f"{name}: {self.expression(piece)}")
-        self._lines += grammar.lines
+            words: Words = [f"{name}: "]
+            self._say(piece, words)
+            self._lines.append(words)
+        self._lines += ([line] for line in grammar.lines)
 
     def text(self, start: str) -> str:
         """The whole grammar."""
-        terminals = [f"{name}: {as_lark(lexeme)}" for lexeme, name in self._terminals.items()]
-        return "\n".join([EXACT, f"start: {start}", *self._lines, *terminals]) + "\n"
+        names: dict[Lexeme, str] = {}
+        terminals: list[str] = []
+        for lexeme, uses in self._uses.items():
+            source = as_regex(lexeme) if uses == 1 else None
+            if source:
+                names[lexeme] = f"/{source}/"
+            else:
+                names[lexeme] = f"T{len(terminals)}"
+                terminals.append(f"{names[lexeme]}: {as_lark(lexeme)}")
+        lines = (
+            "".join(word if isinstance(word, str) else names[word] for word in words)
+            for words in self._lines
+        )
+        return "\n".join([EXACT, f"start: {start}", *lines, *terminals]) + "\n"
 
-    def terminal(self, lexeme: Lexeme) -> str:
-        """The name of a lexeme's terminal."""
-        return self._terminals.setdefault(lexeme, f"T{len(self._terminals)}")
-
-    def expression(self, piece: Piece) -> str:
-        """The body of a rule."""
+    def _say(self, piece: Piece, words: Words) -> None:
+        """Put a piece behind a rule's words."""
         match piece:
             case Leaf(lexeme):
-                return self.terminal(lexeme)
-            case Seq(parts):
-                return " ".join(self.expression(part) for part in parts) if parts else '""'
-            case Alt(options):
-                return "(" + " | ".join(self.expression(option) for option in options) + ")"
-            case Rep(inner, low, high):
-                body = f"({self.expression(inner)})"
-                if high is None:
-                    return body + ("*" if low == 0 else f"{{{low},}}")
-                return f"{body}{{{low},{high}}}"
+                self._uses[lexeme] = self._uses.get(lexeme, 0) + 1
+                words.append(lexeme)
             case Rule(name):
-                return name
+                words.append(name)
+            case Seq(parts):
+                self._join(parts, " ", words)
+            case Alt(options):
+                words.append("(")
+                self._join(options, " | ", words)
+                words.append(")")
+            case Rep(inner, low, high):
+                words.append("(")
+                self._say(inner, words)
+                endless = "*" if low == 0 else f"{{{low},}}"
+                words.append(f"){endless if high is None else f'{{{low},{high}}}'}")
             case Numeric(schema):
-                return f"%json {schema}"
+                words.append(f"%json {schema}")
             case Special(token_id):
-                return f"<[{token_id}]>"
+                words.append(f"<[{token_id}]>")
             case Shuffle():
-                return self._shuffled(piece)
+                self._shuffle(piece, words)
 
-    def _shuffled(self, piece: Shuffle) -> str:
+    def _join(self, pieces: tuple[Piece, ...], between: str, words: Words) -> None:
+        if not pieces:
+            words.append('""')
+        for at, piece in enumerate(pieces):
+            if at:
+                words.append(between)
+            self._say(piece, words)
+
+    def _shuffle(self, piece: Shuffle, words: Words) -> None:
         """Two rules: before the first member, and after some; bits tell which are there."""
         self._shuffles += 1
         name = f"sh{self._shuffles}"
-        comma = self.expression(piece.comma)
         whole = f"is_ones([0:{piece.required}])" if piece.required else "true"
         if piece.low:
             whole = f"bit_count_ge(_, {piece.low})"
-        first = [] if piece.required or piece.low else ['""']
-        later = [f'"" %if {whole}']
-        for bit, member in enumerate(piece.once):
-            body = self.expression(member)
-            first.append(f"{body} {name}::{1 << bit:#x}")
+        words.append("(" if piece.required or piece.low else '("" | ')
+        later: Words = [f'{name}::_: "" %if {whole}']
+        members = [*piece.once] if piece.more is None else [*piece.once, piece.more]
+        for bit, member in enumerate(members):
+            words.append(" | " if bit else "")
+            self._say(member, words)
+            later.append("\n | ")
+            self._join((piece.comma, member), " ", later)
+            if bit == len(piece.once):
+                words.append(f" {name}::0x0")
+                later.append(f" {name}::_")
+                continue
+            words.append(f" {name}::{1 << bit:#x}")
             unused = f"bit_clear({bit})"
             if piece.high is not None:
                 unused = f"and({unused}, bit_count_lt(_, {piece.high}))"
-            later.append(f"{comma} {body} {name}::set_bit({bit}) %if {unused}")
-        if piece.more is not None:
-            body = self.expression(piece.more)
-            first.append(f"{body} {name}::0x0")
-            later.append(f"{comma} {body} {name}::_")
-        self._lines.append(f"{name}::_: " + "\n | ".join(later))
-        return "(" + " | ".join(first) + ")"
+            later.append(f" {name}::set_bit({bit}) %if {unused}")
+        words.append(")")
+        self._lines.append(later)
 
 
 def to_lark(grammar: Grammar) -> str:

@@ -239,6 +239,8 @@ def element(items: List, place: int) -> Want:
 def member(members: Object, name: str) -> Want:
     """What the member `name` of an object has to be."""
     want: Want = ()
+    if len(members.layers) == 1 and not members.layers[0].patterns:
+        return members.layers[0].named.get(name, members.layers[0].rest)
     for layer in members.layers:
         said = [layer.named[name]] if name in layer.named else []
         said += [part for node, part in layer.patterns if found_in(node, name)]

@@ -39,7 +39,10 @@ EVERYTHING = Many(Chars(ANY), 0, None)
 
 def spelled(text: str) -> str:
     """A string as it has to be written, quotes and all."""
-    return json.dumps(text, ensure_ascii=False)
+    return _ENCODER.encode(text)
+
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False)
 
 
 def within(ranges: Ranges, others: Ranges) -> Ranges:
