@@ -76,7 +76,7 @@ class Emitter:
         self._ordered = ordered
         self._unsaid = unsaid
         self._braces = Braces(self._rule, unsaid)
-        self._names: dict[Want, str] = {}
+        self._names: dict[Want, Rule] = {}
         self._todo: list[Want] = []
         self._objects = self._lists = 0
         self.rules: dict[str, Piece] = {}
@@ -91,18 +91,24 @@ class Emitter:
             if len(self.rules) > MAX_RULES:
                 raise refused(f"it takes more than {MAX_RULES} rules")
             self._write(self._todo.pop())
-        grammar = finite(Grammar(start.name, self.rules))
-        if grammar is None:
-            raise refused("every value would contain another like it, without end")
-        if depth(grammar) > MAX_DEPTH:
+        grammar = Grammar(start.name, self.rules)
+        levels, circular = depth(grammar)
+        if circular:
+            ending = finite(grammar)
+            if ending is None:
+                raise refused("every value would contain another like it, without end")
+            grammar = ending
+            levels, _ = depth(grammar)
+        if levels > MAX_DEPTH:
             raise refused(f"its parts refer to each other over more than {MAX_DEPTH} levels")
         return grammar
 
     def _rule(self, want: Want) -> Rule:
-        if want not in self._names:
-            self._names[want] = f"v{len(self._names)}"
+        known = self._names.get(want)
+        if known is None:
+            known = self._names[want] = Rule(f"v{len(self._names)}")
             self._todo.append(want)
-        return Rule(self._names[want])
+        return known
 
     def _write(self, want: Want) -> None:
         options: list[Piece] = []
@@ -116,7 +122,7 @@ class Emitter:
             raise refused(unsupported.reason, self._pointer(want)) from unsupported
         if not options:
             raise refused("no value satisfies this part", self._pointer(want))
-        self.rules[self._names[want]] = alt(options)
+        self.rules[self._names[want].name] = alt(options)
 
     def _sayable(self, shape: Shape) -> bool:
         """Not a value that holds an unsaid text."""
@@ -230,8 +236,9 @@ class Emitter:
         required = frozenset(shape.required)
         for name in names:
             wanted = member(shape, name)
-            allowed = all(self._terms.holds(said, name) for said in shape.names)
-            possible = allowed and self._terms.possible(wanted)
+            possible = self._terms.possible(wanted)
+            if shape.names and possible:
+                possible = all(self._terms.holds(said, name) for said in shape.names)
             piece = style.named(name, wanted) if possible else None
             if piece is not None:
                 entries.append((piece, name in required))

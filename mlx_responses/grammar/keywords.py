@@ -64,6 +64,12 @@ class Place:
         """That schema alone."""
         return (self.term(*steps, affirmed=affirmed),)
 
+    def wants(self, keyword: str) -> dict[str, Want]:
+        """The schemas by name that a keyword holds."""
+        parts = self.get(keyword, dict) or {}
+        way, numbered = f"{self.pointer}/{keyword}/", self._document.numbered
+        return {name: ((numbered(way + escaped(name), parts[name]), True),) for name in parts}
+
     def count(self, keyword: str) -> int | None:
         """A keyword that counts: a whole number from 0 up."""
         value = self.get(keyword, int, float)
@@ -227,18 +233,16 @@ def rows_of(place: Place) -> Row:
 
 def layer_of(place: Place, skip: frozenset[str]) -> Layer:
     """`properties`, `patternProperties` and `additionalProperties`."""
-    named = place.get("properties", dict) or {}
     patterns: list[tuple[Node, Want]] = []
     if "patternProperties" not in skip:
-        sources = place.get("patternProperties", dict) or {}
-        patterns = [(parse(source), place.want("patternProperties", source)) for source in sources]
+        sources = place.wants("patternProperties")
+        patterns = [(parse(source), want) for source, want in sources.items()]
     rest: Want = ()
     if place.get("additionalProperties") is not None and "additionalProperties" not in skip:
         rest = place.want("additionalProperties")
     elif place.get("unevaluatedProperties") is not None:
         rest = place.want("unevaluatedProperties")
-    members = {name: place.want("properties", name) for name in named}
-    return Layer(members, tuple(patterns), rest)
+    return Layer(place.wants("properties"), tuple(patterns), rest)
 
 
 def literals(place: Place) -> list[Shape] | None:

@@ -5,7 +5,7 @@ index. Knows no JSON and no tokens.
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from mlx_responses.grammar.lexemes import Lexeme, as_lark, as_regex
+from mlx_responses.grammar.lexemes import Lexeme, Regex, as_lark, as_regex
 
 MAX_REGEX = 20_000
 """Characters of one regex: what an index could hold is far smaller."""
@@ -151,7 +151,9 @@ def _rules_in(piece: Piece, names: list[str]) -> list[str]:
             names.append(name)
         case Seq(parts) | Alt(parts) | Shuffle(once=parts):
             for part in parts:
-                if not isinstance(part, Leaf):
+                if isinstance(part, Rule):
+                    names.append(part.name)
+                elif not isinstance(part, Leaf):
                     _rules_in(part, names)
         case Rep(inner):
             _rules_in(inner, names)
@@ -160,20 +162,27 @@ def _rules_in(piece: Piece, names: list[str]) -> list[str]:
     return names
 
 
-def depth(grammar: Grammar) -> int:
-    """The longest way down that a walk over all rules takes, each visited once."""
-    seen = {grammar.start}
+def depth(grammar: Grammar) -> tuple[int, bool]:
+    """The longest way down that a walk over all rules takes, each visited once; and whether any
+    rule leads back to itself.
+    """
+    open_names = [grammar.start]
     stack = [iter(_rules_in(grammar.rules[grammar.start], []))]
-    deepest = 1
+    is_open = {grammar.start: True}
+    deepest, circular = 1, False
     while stack:
         name = next(stack[-1], None)
         if name is None:
             stack.pop()
-        elif name not in seen and name in grammar.rules:
-            seen.add(name)
+            is_open[open_names.pop()] = False
+        elif name in is_open:
+            circular = circular or is_open[name]
+        elif name in grammar.rules:
+            is_open[name] = True
+            open_names.append(name)
             stack.append(iter(_rules_in(grammar.rules[name], [])))
             deepest = max(deepest, len(stack))
-    return deepest
+    return deepest, circular
 
 
 Words = list[str | Lexeme]
@@ -203,7 +212,9 @@ class Lark:
         names: dict[Lexeme, str] = {}
         terminals: list[str] = []
         for lexeme, uses in self._uses.items():
-            source = as_regex(lexeme) if uses == 1 else None
+            source = None
+            if uses == 1:
+                source = lexeme.source if isinstance(lexeme, Regex) else as_regex(lexeme)
             if source:
                 names[lexeme] = f"/{source}/"
             else:
@@ -247,7 +258,10 @@ class Lark:
         for at, piece in enumerate(pieces):
             if at:
                 words.append(between)
-            self._say(piece, words)
+            if isinstance(piece, Rule):
+                words.append(piece.name)
+            else:
+                self._say(piece, words)
 
     def _shuffle(self, piece: Shuffle, words: Words) -> None:
         """Two rules: before the first member, and after some; bits tell which are there."""

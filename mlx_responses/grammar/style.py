@@ -8,9 +8,9 @@ from typing import Protocol
 
 from mlx_responses.grammar import strings
 from mlx_responses.grammar.leaves import CLOSE, COLON, OPEN, without
-from mlx_responses.grammar.lexemes import Chain, Exact, Lexeme
+from mlx_responses.grammar.lexemes import Chain, Lexeme, Regex, quoted
 from mlx_responses.grammar.members import COMMA
-from mlx_responses.grammar.pieces import Leaf, Piece, Rule, seq
+from mlx_responses.grammar.pieces import Leaf, Piece, Rule, Seq, seq
 from mlx_responses.grammar.shapes import Want
 
 
@@ -55,9 +55,9 @@ class Braces:
     def named(self, name: str, want: Want) -> Piece | None:
         """See `Style`."""
         key = strings.spelled(name)
-        if any(unsaid in key for unsaid in self._unsaid):
+        if self._unsaid and any(unsaid in key for unsaid in self._unsaid):
             return None
-        return seq(Leaf(Chain((Exact(key), COLON))), self._rule(want))
+        return Seq((Leaf(Regex(f"{quoted(key)}{COLON.source}")), self._rule(want)))
 
     def free(self, claims: list[Lexeme], want: Want) -> Piece | None:
         """See `Style`."""
