@@ -83,12 +83,12 @@ def routes(live: Live) -> list[HTTPRouteHandler]:
     @get("/ready", opt=READY.opt)
     async def ready() -> Response[bytes]:
         """A server listens only when its model is loaded; what may fail later is the store, a
-        step that never ends, or a process that shares the model."""
+        step that never ends, the engine, or a process that shares the model."""
         status = live.status()
         if status.stuck:
             raise NotReady(STUCK, code="engine_stuck")
         if status.engine.lost:
-            raise NotReady(status.engine.lost, code="peer_lost")
+            raise NotReady(status.engine.lost, code="engine_lost")
         try:
             probed = asyncio.wrap_future(live.archive.store.probe())
             await asyncio.wait_for(probed, READY_SECONDS)

@@ -3,17 +3,21 @@
 Whatever breaks beside the turn itself, its readers get a last word.
 """
 
-from collections.abc import Callable
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
 
 import msgspec
 
 from mlx_responses.plan import Plan
-from mlx_responses.record import Recorder, remember
+from mlx_responses.record import Recorder, remember, unkept
 from mlx_responses.running import Running, encoded
 from mlx_responses.session import Session
 from mlx_responses.turn import Turn
 from mlx_responses.wire.events import Event
 from mlx_responses.wire.response import Response
+
+log = logging.getLogger(__name__)
 
 
 class InFlight(msgspec.Struct, frozen=True):
@@ -42,20 +46,40 @@ async def follow(
     final: Response | None = None
     untold: list[Event] = []
     try:
-        log = recorder.log_of(running.id, logged) if running.background else None
+        events_log = recorder.log_of(running.id, logged) if running.background else None
         async for events in turn.run():
             untold = events
             if turn.ended:
-                final, events = await recorder.ended(planned, turn, events, log)
+                final, untold = await recorder.ended(planned, turn, events, events_log)
                 learn(final)
                 remember(flight.session, planned, final)
-            batch = encoded(events)
-            if log is not None and not turn.ended:
-                log.add(batch)
-                if any(event.type == "response.in_progress" for event in events):
+            batch = encoded(untold)
+            if events_log is not None and not turn.ended:
+                events_log.add(batch)
+                if any(event.type == "response.in_progress" for event in untold):
                     recorder.begun(planned, turn)
             running.append(batch)
             untold = []
     finally:
-        running.append(encoded(untold + turn.give_up()))  # nothing, unless something broke
-        running.end(final or turn.snapshot)
+        last_word(flight, untold, final)
+
+
+def see_off(flight: InFlight, task: asyncio.Task[None]) -> None:
+    """A turn's task has ended, as it should or by a defect: its readers have heard the end."""
+    if not task.cancelled() and task.exception() is not None:
+        log.error("turn %s broke", flight.running.id, exc_info=task.exception())
+    last_word(flight)
+
+
+def last_word(
+    flight: InFlight, untold: Sequence[Event] = (), final: Response | None = None
+) -> None:
+    """End what its readers see: with what they have not heard yet, and the end of a turn that a
+    defect has ended, which nobody kept. Nothing where it has ended.
+    """
+    turn, running = flight.turn, flight.running
+    if running.ended:
+        return
+    events = [*untold, *turn.give_up()]
+    running.append(encoded(events if final is not None else unkept(events)))
+    running.end(final or msgspec.structs.replace(turn.snapshot, store=False))

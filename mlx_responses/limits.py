@@ -13,6 +13,7 @@ class LiveLimits(msgspec.Struct, frozen=True, kw_only=True):
     turns              admitted at once, waiting ones included; one more is refused with 429
     heartbeat_seconds  silence after which a reader gets another `response.in_progress`: clients
                        count events, not comments, as life, and give up after 300 s
+    house_seconds      between two looks for what has expired: retention counts in days
     retention_days     how long responses are kept; 0: none is
     store_bytes        the database's size beyond which the oldest responses go
     kv_folder          where KV caches of chains are kept over restarts; None: in memory alone
@@ -27,6 +28,7 @@ class LiveLimits(msgspec.Struct, frozen=True, kw_only=True):
 
     turns: int = 256
     heartbeat_seconds: float = 15.0
+    house_seconds: float = 600.0
     retention_days: int = 30
     store_bytes: int = 4 * 2**30
     kv_folder: Path | None = None

@@ -5,10 +5,10 @@ Knows nothing of sockets; a Running is read the same way by every transport.
 
 import asyncio
 import contextlib
-import logging
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
+from functools import partial
 
 import msgspec
 
@@ -21,7 +21,7 @@ from mlx_responses.engine.engine import Engine, Status
 from mlx_responses.engine.job import Outcome
 from mlx_responses.engine.load import Loaded
 from mlx_responses.errors import Failure, Overloaded, RequestError, Unavailable
-from mlx_responses.flight import InFlight, follow
+from mlx_responses.flight import InFlight, follow, see_off
 from mlx_responses.limits import LiveLimits, of_engine
 from mlx_responses.plan import Plan
 from mlx_responses.record import Recorder
@@ -29,12 +29,10 @@ from mlx_responses.running import Running, Sent
 from mlx_responses.session import Session
 from mlx_responses.summaries import Summaries
 from mlx_responses.turn import Turn
-from mlx_responses.upkeep import STUCK, Upkeep
+from mlx_responses.upkeep import STUCK, Table, Upkeep
 from mlx_responses.wire import codec
 from mlx_responses.wire.request import CompactContext, CountTokens, CreateResponse
 from mlx_responses.wire.response import CompactedResponse, Response
-
-log = logging.getLogger(__name__)
 
 Deliver = Callable[[list[Outcome]], None]
 
@@ -85,6 +83,7 @@ class Live:
         self._busy_conversations: set[str] = set()
         self._loaded: dict[str, asyncio.Future[Loaded]] = {}
         self._closing = False
+        self._taken_up = False  # what a restart left behind runs, or has failed
         self._desk = Desk()
         self._bounds = Bounds(self._limits.grammar_folder)
         self._loop: asyncio.AbstractEventLoop  # filled by `open`
@@ -92,8 +91,12 @@ class Live:
             archive,
             self._engine,
             self._limits,
-            turns=lambda: [flight.turn for flight in self._turns.values()],
-            now=now,
+            Table(
+                turns=lambda: [flight.turn for flight in self._turns.values()],
+                in_flight=lambda response_id: not self._taken_up or response_id in self._turns,
+                forget=self._forget,
+                now=now,
+            ),
         )
 
     def _own_engine(self, deliver: Deliver) -> Engine:
@@ -115,6 +118,7 @@ class Live:
                 await self._launch(order, None)
             except Failure as failure:
                 await recovery.give_up(self.archive, order.id, failure.message)
+        self._taken_up = True
 
     async def close(self, drain_seconds: float) -> None:
         """Admit nothing more; let turns end for `drain_seconds`, fail the rest, stop the engine.
@@ -192,8 +196,6 @@ class Live:
         shorter = await self._summaries.shorter(order, len(planned.job.prompt))
         if shorter is not None:
             return await self._launch(shorter, session)
-        self._admit()  # others may have been admitted while this one was rendered
-        self._lock(context.conversation_id)
         turn = Turn(planned, self._engine, mint=mint, now=now)
         running = Running(
             order.id,
@@ -203,6 +205,8 @@ class Live:
             stored=bool(request.store),
         )
         flight = InFlight(turn, running, context.conversation_id, session, context.owner)
+        self._admit()  # others may have been admitted while this one was rendered
+        self._lock(context.conversation_id)
         self._turns[order.id] = flight
         with contextlib.ExitStack() as undo:
             undo.callback(self._leave, flight)
@@ -210,10 +214,11 @@ class Live:
             undo.callback(self._engine.cancel, order.id)
             if request.background:
                 await self._recorder.queued(planned)
+            following = self._follow(planned, flight, order.logged)
             undo.pop_all()
-        task = self._loop.create_task(self._follow(planned, flight, order.logged))
+        task = self._loop.create_task(following)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(partial(self._followed, flight))
         return running
 
     async def compact(self, wanted: CompactContext) -> CompactedResponse:
@@ -229,8 +234,7 @@ class Live:
         request = self._resolved(request)
         context = await self.archive.context(request)
         made_at = now()
-        items = [*context.view.history, *context.view.own]
-        final = await self._summaries.of(items, request)
+        final = await self._summaries.of([*context.view.history, *context.view.own], request)
         assert final.usage is not None  # every ended turn has one
         return CompactedResponse(mint("resp"), made_at, final.output, final.usage)
 
@@ -246,9 +250,15 @@ class Live:
         finally:
             self._leave(flight)
 
+    def _followed(self, flight: InFlight, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        see_off(flight, task)
+        self._leave(flight)
+
     def _leave(self, flight: InFlight) -> None:
-        self._turns.pop(flight.running.id, None)
-        if flight.conversation is not None:
+        """Once only: its conversation may be another turn's by now."""
+        left = self._turns.pop(flight.running.id, None)
+        if left is not None and flight.conversation is not None:
             self._busy_conversations.discard(flight.conversation)
 
     def _lock(self, conversation: str | None) -> None:
@@ -277,8 +287,7 @@ class Live:
 
         The model is the first name that can be served of `model` and the `models` fallbacks (D-21).
         """
-        names = [request.model, *request.models]
-        model = next(filter(self.catalog.knows, names), request.model)
+        model = next(filter(self.catalog.knows, [request.model, *request.models]), request.model)
         spec = self.catalog.resolve(model)
         wanted = spec.store if request.store is None else request.store
         store = wanted and self._limits.retention_days > 0
@@ -363,18 +372,21 @@ class Live:
         if flight is not None:
             if not flight.running.stored:
                 raise no_response(response_id)
-            flight.running.cancel()
-            await flight.running.final()
+            await self.hang_up(response_id)
         spoken, shared = await self.archive.spoken(response_id)
         await self.archive.delete(response_id)
+        self._forget(spoken, shared)
+
+    def _forget(self, spoken: Sequence[int], shared: int) -> None:
+        """Drop what is cached of a response that is gone: these ids beyond the `shared` first."""
         self._desk.forget(spoken)
         self._engine.forget(spoken, keep=shared)
 
     async def count(self, wanted: CountTokens) -> int:
         """Prompt tokens of a request. Raises as `start` does."""
         context = await self.archive.context(wanted)
-        loaded = await self._load(self.catalog.resolve(wanted.model))
-        return await self._desk.count(wanted, context, loaded)
+        spec = self.catalog.resolve(wanted.model)
+        return await self._desk.count(wanted, context, await self._load(spec))
 
     # The engine's side
 
@@ -384,6 +396,5 @@ class Live:
 
     def _dispatch(self, outcomes: list[Outcome]) -> None:
         for outcome in outcomes:
-            flight = self._turns.get(outcome.job_id)
-            if flight is not None:  # a cancelled turn has left before its row did
+            if flight := self._turns.get(outcome.job_id):  # a cancelled turn left before its row
                 flight.turn.hear(outcome)

@@ -17,7 +17,7 @@ from mlx_responses.session import Session
 from mlx_responses.store import Store, StoredEvent, StoredTurn
 from mlx_responses.turn import Timings, Turn
 from mlx_responses.wire import codec
-from mlx_responses.wire.events import Event
+from mlx_responses.wire.events import Completed, Event, Failed, Incomplete
 from mlx_responses.wire.response import Response, Usage
 
 log = logging.getLogger(__name__)
@@ -121,8 +121,7 @@ class Recorder:
             await self._archive.keep(kept)
         except Failure as failure:
             log.error("response %s is not stored: %s", final.id, failure)
-            final = msgspec.structs.replace(final, store=False)
-            events = [_with_response(event, final) for event in events]
+            return msgspec.structs.replace(final, store=False), unkept(events)
         return final, events
 
 
@@ -151,11 +150,16 @@ def told(facts: Mapping[str, str | int]) -> str:
     return " ".join(f"{name}={value}" for name, value in facts.items())
 
 
-def _with_response(event: Event, response: Response) -> Event:
-    """A terminal event with another snapshot; any other event as it is."""
-    if event.type in ("response.completed", "response.incomplete", "response.failed"):
-        return msgspec.structs.replace(event, response=response)
-    return event
+def unkept(events: Sequence[Event]) -> list[Event]:
+    """The last events of a turn, saying that it is not stored."""
+    return [
+        msgspec.structs.replace(
+            event, response=msgspec.structs.replace(event.response, store=False)
+        )
+        if isinstance(event, Completed | Incomplete | Failed)
+        else event
+        for event in events
+    ]
 
 
 class EventLog:
@@ -184,7 +188,8 @@ class EventLog:
         ]
 
     def _flush(self) -> None:
-        if self._writing is not None or not self._pending:
+        writing = self._writing is not None and not self._writing.done()
+        if writing or not self._pending:
             return
         batch, self._pending = self._pending, []
         try:
@@ -197,14 +202,13 @@ class EventLog:
         self._writing.add_done_callback(self._written)
 
     def _written(self, done: "asyncio.Future[bool]") -> None:
-        self._writing = None
         if not done.cancelled() and done.exception() is not None:
             log.error("events of %s are lost: %s", self._id, done.exception())
         self._flush()
 
     async def closing(self, last: Sequence[Sent]) -> list[StoredEvent]:
         """The last events, and what else is not written yet: to go with the turn's own commit."""
-        while self._writing is not None:
+        while self._writing is not None and not self._writing.done():
             await asyncio.wait([self._writing])
             await asyncio.sleep(0)  # lets `_written` run, which may write on
         self._pending += self._numbered(last)

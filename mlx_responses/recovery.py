@@ -1,6 +1,9 @@
-"""After a restart: background turns that waited run again, those that ran have failed."""
+"""What was kept and has no end, nobody being at it: after a restart, background turns that waited
+run again, those that ran have failed; and so have those whose end could not be kept.
+"""
 
 import asyncio
+from collections.abc import Callable
 
 import msgspec
 
@@ -13,6 +16,7 @@ from mlx_responses.wire.request import CreateResponse
 from mlx_responses.wire.response import ErrorBody, Response, ResponseError
 
 LOST = "The server was stopped while this response was being made."
+UNKEPT = "The server could not keep how this response ended; its log says why."
 
 
 async def take_up(archive: Archive) -> list[Order]:
@@ -27,6 +31,13 @@ async def take_up(archive: Archive) -> list[Order]:
         except Failure as failure:
             await _fail(archive, stored, failure.message)
     return orders
+
+
+async def fail_leftovers(archive: Archive, in_flight: Callable[[str], bool]) -> None:
+    """End in the store what has no end there and is not in flight."""
+    for stored in await asyncio.to_thread(archive.store.unfinished):
+        if not in_flight(stored.id):
+            await _fail(archive, stored, UNKEPT)
 
 
 async def give_up(archive: Archive, response_id: str, why: str) -> None:

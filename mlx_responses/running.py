@@ -53,13 +53,18 @@ class Running:
     def append(self, batch: list[Sent]) -> None:
         """More events; called by whoever runs the turn, on the event loop."""
         if batch:
+            self._wake()  # readers look once this is over
             self._log.extend(batch)
-            self._wake()
 
     def end(self, response: Response) -> None:
         """The log is whole, and `response` is its last snapshot."""
-        self._response = response
         self._wake()
+        self._response = response
+
+    @property
+    def ended(self) -> bool:
+        """Whether there is nothing more to come."""
+        return self._response is not None
 
     def _wake(self) -> None:
         self._news.set()

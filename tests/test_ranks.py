@@ -120,9 +120,10 @@ def test_a_killed_process_fails_the_turns_at_once_and_no_more_are_taken(pair):
     assert failed["type"] == "response.failed"
     assert "is gone" in failed["response"]["error"]["message"]
     refused = httpx.post(f"{url}/v1/responses", json={"model": "tiny", "input": "Hi"})
-    assert refused.status_code == 500
+    assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")
+    assert "Start the group again" in refused.json()["error"]["message"]
     ready = httpx.get(f"{url}/ready")
-    assert (ready.status_code, ready.json()["error"]["code"]) == (503, "peer_lost")
+    assert (ready.status_code, ready.json()["error"]["code"]) == (503, "engine_lost")
 
 
 def test_sharing_alone_is_refused_with_how_to_start(tmp_path: Path):

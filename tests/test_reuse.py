@@ -1,14 +1,18 @@
 """What was read and said in one run of the server is not read again in the next."""
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+from sqlite_utils import Database
 
 from mlx_responses.catalog import Catalog
 from mlx_responses.engine.engine import Engine
 from mlx_responses.engine.lane import Limits
+from mlx_responses.errors import NotFound
+from mlx_responses.limits import LiveLimits
 from mlx_responses.live import Live
 from mlx_responses.session import Session
 from mlx_responses.wire.request import CountTokens
@@ -157,6 +161,39 @@ def test_what_is_deleted_is_in_no_cache_and_what_it_continued_still_is(
 
     with_live(catalog, story, make_engine=engine_with(folder))
     assert list(folder.iterdir()) == []
+
+
+def test_what_expires_on_schedule_is_in_no_cache_either(catalog: Catalog, tmp_path: Path) -> None:
+    folder = tmp_path / "kv"
+
+    async def story(live: Live) -> None:
+        first = await ask(live, input=LONG, temperature=0)
+        link = {"previous_response_id": first["id"], "input": LONG, "temperature": 0}
+        second = await ask(live, **link)
+        await let_expire(live, second["id"])
+        again = await ask(live, **link, store=False)
+        read, said = second["usage"]["input_tokens"], first["usage"]["total_tokens"]
+        cached = again["usage"]["input_tokens_details"]["cached_tokens"]
+        assert said - 32 <= cached < read - len(LONG)
+        await let_expire(live, first["id"])
+
+    with_live(catalog, story, limits=LiveLimits(house_seconds=0.05, kv_folder=folder))
+    assert list(folder.iterdir()) == []
+
+
+async def let_expire(live: Live, response_id: str) -> None:
+    """Its time is over; upkeep looks soon, and nobody deletes it."""
+
+    def age(db: Database) -> None:
+        db.execute("UPDATE responses SET expires_at = 2 WHERE id = ?", [response_id])
+
+    live.archive.store._writer.submit(age).result()
+    while True:
+        try:
+            await live.retrieve(response_id)
+        except NotFound:
+            return
+        await asyncio.sleep(0.02)
 
 
 @pytest.mark.parametrize("fields", [{"store": False}, {"prompt_cache_retention": "in_memory"}])

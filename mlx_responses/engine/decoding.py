@@ -14,7 +14,7 @@ import mlx.core as mx
 from mlx.nn.layers.base import Module
 from mlx_lm.generate import GenerationBatch
 
-from mlx_responses.engine.attempt import Fault, attempt
+from mlx_responses.attempt import Fault, attempt
 from mlx_responses.engine.constraint import Constraint
 from mlx_responses.engine.job import Logprob
 from mlx_responses.engine.masks import MaskRow

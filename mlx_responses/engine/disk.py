@@ -26,7 +26,7 @@ import mlx.core as mx
 import numpy as np
 from mlx_lm.models.cache import KVCache, load_prompt_cache, save_prompt_cache
 
-from mlx_responses.engine.attempt import Fault, attempt
+from mlx_responses.attempt import Fault, attempt
 from mlx_responses.engine.trie import Node, Tokens
 
 FORMAT = "1"

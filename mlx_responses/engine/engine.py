@@ -18,12 +18,12 @@ from typing import NamedTuple
 import mlx.core as mx
 import msgspec
 
+from mlx_responses.attempt import Fault, attempt
 from mlx_responses.catalog import ModelSpec
-from mlx_responses.engine.attempt import Fault, attempt
 from mlx_responses.engine.blas import blas_in_use
 from mlx_responses.engine.disk import Shelf
 from mlx_responses.engine.inbox import Cancel, Expire, Forget, Inbox, Load, Order
-from mlx_responses.engine.job import Finished, Job, Outcome
+from mlx_responses.engine.job import Failed, Finished, Job, Outcome
 from mlx_responses.engine.lane import Lane, Limits, Shared, tokens_at_first
 from mlx_responses.engine.load import Loaded, Loader, assemble
 from mlx_responses.engine.memory import (
@@ -36,7 +36,7 @@ from mlx_responses.engine.memory import (
 from mlx_responses.engine.prefix import PrefixCache
 from mlx_responses.engine.residents import ModelStatus, Residents
 from mlx_responses.engine.ring import Ring, Stop
-from mlx_responses.errors import EngineFailed, LoadFailed
+from mlx_responses.errors import EngineFailed, LoadFailed, Unavailable
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +46,9 @@ STALLS = 10
 """So many times `stall_seconds` is a stall that running streams notice."""
 TELLING_SECONDS = 60.0
 """Between two such lines at least."""
+LOST = "The engine's thread has ended by a defect; the log says where. Start the server again."
+AGAIN_SECONDS = 5
+"""When to come back to an engine that is lost: a service is started again in that time."""
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,7 +58,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     queued        jobs without a place yet; `queue_bound` is how many there may be
     generated     tokens since the start, end tokens too
     memory_bytes  what MLX holds
-    lost          why a group of processes can do nothing more; empty: it can, or there is none
+    lost          why it can do nothing more; empty: it can
     """
 
     rows: int = 0
@@ -115,6 +118,7 @@ class Engine:
         self._pulse = 0  # counts steps; written by the engine's thread, as are the next two
         self._at_rest = True  # waiting for an order
         self._told_at: float | None = None  # when a slow step was last told of
+        self._dead = ""  # why the thread has ended, unasked
         self._thread = threading.Thread(target=self._serve, name="engine", daemon=True)
 
     def _shared(self, residents: Residents) -> Shared:
@@ -169,7 +173,22 @@ class Engine:
         it waits until the weights are there."""
         return self._bring(spec, early=True)
 
+    @property
+    def lost(self) -> str:
+        """Why nothing more can be done here, and what to do; empty: it can."""
+        return self._dead or (self._ring.lost if self._ring is not None else "")
+
+    @property
+    def dead(self) -> bool:
+        """Whether the thread has ended, unasked: only another process can go on."""
+        return bool(self._dead)
+
+    def _check_lost(self) -> None:
+        if self.lost:
+            raise Unavailable(self.lost, retry_after_seconds=AGAIN_SECONDS)
+
     def _bring(self, spec: ModelSpec, *, early: bool) -> "Future[Loaded]":
+        self._check_lost()
         future: Future[Loaded] = Future()
         self._inbox.put(Load(spec, future, early))
         return future
@@ -177,10 +196,10 @@ class Engine:
     def submit(self, job: Job) -> None:
         """Queue a job, its id unused. Its model is brought into memory if it is not there.
 
-        Raises `Overloaded`, and `MemoryShort` for what can never fit; from any thread.
+        Raises `Overloaded`, `Unavailable`, and `MemoryShort` for what can never fit. From any
+        thread.
         """
-        if self._ring is not None and self._ring.lost:
-            raise EngineFailed(self._ring.lost)
+        self._check_lost()
         room = self._snapshot.rooms.get(job.model.path)
         if room is not None:
             room.check(len(job.prompt), tokens_at_first(job) - len(job.prompt))
@@ -188,18 +207,18 @@ class Engine:
 
     def cancel(self, job_id: str) -> None:
         """End a job within one step, in whatever phase; a job that has ended is ignored."""
-        with suppress(EngineFailed):  # closed: every job has its last word anyway
+        with suppress(Unavailable):  # closed: every job has its last word anyway
             self._inbox.put(Cancel(job_id))
 
     def forget(self, tokens: Sequence[int], keep: int = 0) -> None:
         """Drop what RAM and disk keep of these tokens beyond the first `keep`, but not what other
         prompts share with them."""
-        with suppress(EngineFailed):  # closed: RAM is forgotten, and so is nothing on disk
+        with suppress(Unavailable):  # closed: RAM is forgotten, and so is nothing on disk
             self._inbox.put(Forget(tokens, keep))
 
     def expire(self, before: float) -> None:
         """Drop cache files that were used last before that time (Unix seconds)."""
-        with suppress(EngineFailed):
+        with suppress(Unavailable):
             self._inbox.put(Expire(before))
 
     def status(self) -> Status:
@@ -215,7 +234,7 @@ class Engine:
             models=models,
             queued=self._inbox.waiting,
             queue_bound=self._inbox.most_waiting,
-            lost=self._ring.lost if self._ring is not None else "",
+            lost=self.lost,
         )
 
     def waiting(self) -> tuple[str, ...]:
@@ -225,13 +244,18 @@ class Engine:
     def _serve(self) -> None:
         buffers = mx.set_cache_limit(self._memory.buffers_bytes)
         wired = mx.set_wired_limit(self._wired_bytes()) if self._limits.wired_bytes else None
-        while not self._inbox.closed:
-            self._pulse += 1
-            stepped = attempt(self.step, "stepping the engine")
-            if isinstance(stepped, Fault):
-                self._recover(stepped)
-        self._shut_down()
-        self._at_rest = True
+        try:
+            while not self._inbox.closed:
+                self._pulse += 1
+                stepped = attempt(self.step, "stepping the engine")
+                if isinstance(stepped, Fault):
+                    self._recover(stepped)
+        finally:
+            if not self._inbox.closed:
+                self._dead = LOST
+                self._inbox.close()
+            self._shut_down()
+            self._at_rest = True
         mx.set_cache_limit(buffers)
         if wired is not None:
             mx.set_wired_limit(wired)
@@ -355,6 +379,8 @@ class Engine:
                     Finished(job_id=order.id, reason="cancelled", generated=0, cached=0)
                 )
         self._residents.close()
+        if self._dead:
+            self._outbox[:] = [_lost(outcome) for outcome in self._outbox]
         self._hand_over()
         attempt(self._prefix.save_all, "saving prefixes")
         if self._shelf is not None:
@@ -364,3 +390,10 @@ class Engine:
             attempt(partial(self._ring.tell, Stop()), "ending the group")
         gc.collect()
         mx.clear_cache()
+
+
+def _lost(outcome: Outcome) -> Outcome:
+    """What ended because the thread did has failed; nobody cancelled it."""
+    if isinstance(outcome, Finished) and outcome.reason == "cancelled":
+        return Failed(job_id=outcome.job_id, message=LOST)
+    return outcome

@@ -11,7 +11,7 @@ import mlx.core as mx
 from mlx.nn.layers.base import Module
 from mlx_lm.models.cache import CacheList
 
-from mlx_responses.engine.attempt import Fault, attempt
+from mlx_responses.attempt import Fault, attempt
 from mlx_responses.engine.memory import measure
 from mlx_responses.engine.mirror import arrays, new_cache
 from mlx_responses.engine.ring import (

@@ -14,7 +14,7 @@ from typing import Any
 import jinja2
 from mlx_lm.tokenizer_utils import TokenizerWrapper
 
-from mlx_responses.engine.attempt import Fault, attempt
+from mlx_responses.attempt import Fault, attempt
 from mlx_responses.errors import Failure, RequestError, TemplateFailed
 
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from mlx_responses.catalog import ModelSpec
 from mlx_responses.engine.job import Job
 from mlx_responses.engine.load import Loaded
-from mlx_responses.errors import EngineFailed, Overloaded
+from mlx_responses.errors import Overloaded, Unavailable
 
 
 class Cancel(NamedTuple):
@@ -72,10 +72,10 @@ class Inbox:
         return self._closed
 
     def put(self, order: Order) -> None:
-        """Hand in an order. Raises `Overloaded` for a job beyond the bound, `EngineFailed` late."""
+        """Hand in an order. Raises `Overloaded` for a job beyond the bound, `Unavailable` late."""
         with self._changed:
             if self._closed:
-                raise EngineFailed("The engine is closed.")
+                raise Unavailable("The engine is closed; start the server again.")
             if isinstance(order, Job):
                 if self._waiting >= self._most_waiting:
                     raise Overloaded(f"{self._waiting} requests are waiting already; try later.")

@@ -13,7 +13,7 @@ import mlx.core as mx
 import msgspec
 from mlx_lm.models.cache import make_prompt_cache
 
-from mlx_responses.engine.attempt import Fault, attempt
+from mlx_responses.attempt import Fault, attempt
 from mlx_responses.engine.batch import Batch, Reading
 from mlx_responses.engine.chunks import Chunks
 from mlx_responses.engine.decoding import Saying

@@ -21,8 +21,8 @@ from mlx_lm.models.cache import KVCache, make_prompt_cache
 from mlx_lm.tokenizer_utils import TokenizerWrapper
 from mlx_lm.utils import dequantize_model, load_config, load_model, load_tokenizer
 
+from mlx_responses.attempt import Fault, attempt
 from mlx_responses.catalog import MODEL_FILES, ModelSpec
-from mlx_responses.engine.attempt import Fault, attempt
 from mlx_responses.engine.hub import HubTokenizer
 from mlx_responses.engine.memory import Footprint, measure
 from mlx_responses.engine.packed import Packing, pack_caches

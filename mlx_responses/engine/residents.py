@@ -12,8 +12,8 @@ from typing import Literal
 import mlx.core as mx
 import msgspec
 
+from mlx_responses.attempt import Fault, attempt
 from mlx_responses.catalog import ModelSpec
-from mlx_responses.engine.attempt import Fault, attempt
 from mlx_responses.engine.inbox import Inbox, Load
 from mlx_responses.engine.job import Failed, Finished, Job
 from mlx_responses.engine.lane import Lane, Shared

@@ -11,7 +11,7 @@ import mlx.core as mx
 from mlx.nn.layers.base import Module
 from mlx_lm.utils import sharded_load
 
-from mlx_responses.engine.attempt import Fault, attempt
+from mlx_responses.attempt import Fault, attempt
 from mlx_responses.engine.load import Assembly, Files, Loader, Model, Reading, describe, has_gpu
 from mlx_responses.engine.memory import measure
 from mlx_responses.engine.mirror import MirroredNetwork

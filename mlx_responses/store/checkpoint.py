@@ -8,6 +8,8 @@ from pathlib import Path
 
 from sqlite_utils import Database
 
+from mlx_responses.attempt import attempt
+
 CHECKPOINT_BYTES = 64 << 20
 """A longer WAL is copied. That holds up one commit for some 20 ms: one in 500 with turns of ten
 items, beyond their 99th percentile (SQLite's own choice, 4 MiB, makes it one in 30)."""
@@ -42,7 +44,7 @@ class Checkpointer:
         try:
             while self._wanted.wait() and not self._closed:
                 self._wanted.clear()
-                self._copy()
+                attempt(self._copy, "copying the WAL")
         finally:
             self._db.close()
 

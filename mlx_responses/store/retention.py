@@ -2,9 +2,11 @@
 turns that end meanwhile are stored between them. Asks no clock.
 """
 
+from typing import NamedTuple
+
 from sqlite_utils import Database
 
-from mlx_responses.store import conversations, responses
+from mlx_responses.store import chains, conversations, responses
 from mlx_responses.store.database import size_bytes
 from mlx_responses.store.records import UNFINISHED
 
@@ -16,23 +18,32 @@ FORGET_SHARE = 0.05
 """Merging the search index reads and writes all of it; after so much has gone, it is worth that."""
 
 
-def expire_some(db: Database, now: int) -> int:
-    """Delete some ended responses whose time is over; how many."""
+class Gone(NamedTuple):
+    """What was let go of: the ids that a response ended with, and how many of the first ones a
+    response that stays has too. None of a conversation."""
+
+    ids: list[int]
+    shared: int
+
+
+def expire_some(db: Database, now: int) -> list[Gone]:
+    """Delete some ended responses whose time is over."""
     rows = db.execute(
         "SELECT id FROM responses WHERE expires_at <= ? AND NOT deleted"
         " AND status NOT IN (?, ?) ORDER BY expires_at LIMIT ?",
         [now, *UNFINISHED, PIECE_RESPONSES],
     ).fetchall()
-    for (response_id,) in rows:
-        responses.delete(db, response_id)
-    return len(rows)
+    return [_delete(db, response_id) for (response_id,) in rows]
 
 
-def shrink_some(db: Database, max_bytes: int) -> int:
+def shrink_some(db: Database, max_bytes: int) -> list[Gone]:
     """Delete some of the oldest ended responses, then conversations, while the file is too big."""
-    deleted = 0
-    while deleted < PIECE_RESPONSES and size_bytes(db) > max_bytes and _delete_oldest(db):
-        deleted += 1
+    deleted: list[Gone] = []
+    while len(deleted) < PIECE_RESPONSES and size_bytes(db) > max_bytes:
+        gone = _delete_oldest(db)
+        if gone is None:
+            break
+        deleted.append(gone)
     return deleted
 
 
@@ -51,17 +62,23 @@ def count(db: Database) -> int:
     return responses_stored
 
 
-def _delete_oldest(db: Database) -> bool:
+def _delete(db: Database, response_id: str) -> Gone:
+    gone = Gone(*chains.token_ids(db, response_id))
+    responses.delete(db, response_id)
+    return gone
+
+
+def _delete_oldest(db: Database) -> Gone | None:
     row = db.execute(
         "SELECT id FROM responses WHERE NOT deleted AND status NOT IN (?, ?)"
         " ORDER BY number LIMIT 1",
         UNFINISHED,
     ).fetchone()
     if row is not None:
-        return responses.delete(db, row[0])
+        return _delete(db, row[0])
     row = db.execute(
         "SELECT id FROM conversations WHERE NOT deleted AND id NOT IN"
         " (SELECT conversation_id FROM responses WHERE conversation_id IS NOT NULL)"
         " ORDER BY created_at, rowid LIMIT 1"
     ).fetchone()
-    return row is not None and conversations.delete(db, row[0])
+    return Gone([], 0) if row is not None and conversations.delete(db, row[0]) else None

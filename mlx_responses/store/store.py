@@ -48,6 +48,13 @@ MAX_EVENTS_READ = 1000
 """Events in one read: some hundred kilobytes, so that a replay does not load a log whole."""
 
 
+Forget = Callable[[list[int], int], None]
+
+
+def remember_nothing(ids: list[int], shared: int) -> None:
+    """What to do about a response that goes, where nothing is cached of it."""
+
+
 class Store:
     """One database file, owned by one process from `open` to `close`; methods from any thread.
 
@@ -257,9 +264,10 @@ class Store:
 
     # Upkeep
 
-    def expire(self, now: int) -> int:
-        """Delete every ended response whose `expires_at` has come; how many."""
-        expired = self._repeat(partial(retention.expire_some, now=now))
+    def expire(self, now: int, forget: Forget = remember_nothing) -> int:
+        """Delete every ended response whose `expires_at` has come; how many. `forget` hears of the
+        token ids of each, and how many of the first ones are not its own: for caches."""
+        expired = self._let_go(partial(retention.expire_some, now=now), forget)
         self._unmerged += expired
         with self._readers.snapshot() as db:
             much = retention.count(db) * retention.FORGET_SHARE
@@ -268,16 +276,16 @@ class Store:
         self._repeat(retention.give_back_some)
         return expired
 
-    def shrink(self, max_bytes: int) -> int:
+    def shrink(self, max_bytes: int, forget: Forget = remember_nothing) -> int:
         """If the file is larger, delete the oldest ended responses, then conversations; how many.
 
         Goes a little below `max_bytes`, so as not to begin again with the next turn. Context that
-        living descendants need stays, and so may leave the file above it.
+        living descendants need stays, and so may leave the file above it. `forget` as in `expire`.
         """
         if self.size_bytes() <= max_bytes:
             return 0
         target = int(max_bytes * (1 - retention.FORGET_SHARE))
-        deleted = self._repeat(partial(retention.shrink_some, max_bytes=target))
+        deleted = self._let_go(partial(retention.shrink_some, max_bytes=target), forget)
         self._forget()
         self._repeat(retention.give_back_some)
         return deleted
@@ -286,6 +294,15 @@ class Store:
         """Let deleted words leave the search index."""
         self._must_forget, self._unmerged = False, 0
         self._repeat(search.merge_some)
+
+    def _let_go(self, some: Callable[[Database], list[retention.Gone]], forget: Forget) -> int:
+        """As `_repeat`, telling of each."""
+        total = 0
+        while gone := self._writer.submit(some).result():
+            for one in gone:
+                forget(one.ids, one.shared)
+            total += len(gone)
+        return total
 
     def _repeat(self, some: Callable[[Database], int]) -> int:
         """One commit after the other, others' writes between them, until nothing is left to do."""

@@ -1,6 +1,7 @@
 """The one thread that writes. Commits what waits together; knows no table.
 
-Work is a function of the connection. Each piece stands alone: one that fails is undone by itself.
+Work is a function of the connection. Each piece stands alone: one that fails is undone by itself,
+and a defect costs the pieces of its commit, never the thread.
 """
 
 import sqlite3
@@ -8,12 +9,15 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
+from copy import copy
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 from sqlite_utils import Database
 
+from mlx_responses.attempt import Fault, attempt
 from mlx_responses.errors import Failure, Overloaded, StoreFailed
 from mlx_responses.store.database import failed
 
@@ -73,8 +77,10 @@ class Writer:
         group: list[_Piece] = []
         try:
             while group := self._next_group():
-                self._commit(group)
-                self._committed()
+                done = attempt(partial(self._commit, group), "committing")
+                if isinstance(done, Fault):
+                    attempt(self._db.rollback, "undoing a commit")
+                    self._refuse(group, done)
         finally:
             self._leave(group)
 
@@ -83,43 +89,55 @@ class Writer:
         with self._changed:
             while not self._waiting and not self._closed:
                 self._changed.wait()
-            size = min(len(self._waiting), MAX_GROUP)
-            return [self._waiting.popleft() for _ in range(size)]
+            group: list[_Piece] = []
+            while self._waiting and len(group) < MAX_GROUP:
+                group.append(self._waiting.popleft())
+            return group
 
     def _commit(self, group: list[_Piece]) -> None:
+        """All of a group but what fails by itself. Raises `StoreFailed` if none of it is kept."""
         try:
             self._db.execute("BEGIN IMMEDIATE")
             answers = [(piece.future, self._attempt(piece.work)) for piece in group]
             self._db.execute("COMMIT")
         except sqlite3.Error as error:
-            self._db.rollback()
-            for piece in group:
-                piece.future.set_exception(failed(error, self._path))
-            return
+            raise failed(error, self._path) from error
         for future, answer in answers:
-            if isinstance(answer, Failure):
-                future.set_exception(answer)
+            if isinstance(answer, Fault):
+                future.set_exception(self._why(answer))
             else:
                 future.set_result(answer)
+        self._committed()
 
-    def _attempt(self, work: Work[Result]) -> Result | Failure:
-        """Do one piece within the group; what it cannot finish is undone and returned."""
+    def _attempt(self, work: Work[Result]) -> Result | Fault:
+        """Do one piece within the group; what it cannot finish is undone, and answers a `Fault`."""
         self._db.execute("SAVEPOINT piece")
-        answer: Result | Failure
-        try:
-            answer = work(self._db)
-        except Failure as failure:
-            answer = failure
-        except sqlite3.Error as error:
-            if not self._db.conn.in_transaction:
-                raise  # a full disk or the like has undone the whole group
-            answer = failed(error, self._path)
-        except (ValueError, OverflowError, msgspec.MsgspecError) as error:
-            answer = StoreFailed(f"A value cannot be stored: {error}.")
-        if isinstance(answer, Failure):
+        answer = attempt(partial(self._do, work), "storing")
+        if isinstance(answer, Fault):
+            if not self._db.conn.in_transaction:  # a full disk or the like has undone the group
+                raise answer.error
             self._db.execute("ROLLBACK TO piece")
         self._db.execute("RELEASE piece")
         return answer
+
+    def _do(self, work: Work[Result]) -> Result:
+        try:
+            return work(self._db)
+        except sqlite3.Error as error:
+            raise failed(error, self._path) from error
+        except (ValueError, OverflowError, msgspec.MsgspecError) as error:
+            raise StoreFailed(f"A value cannot be stored: {error}.") from error
+
+    def _refuse(self, group: list[_Piece], fault: Fault) -> None:
+        """Whoever has not heard yet hears of it."""
+        for piece in group:
+            if not piece.future.done():
+                piece.future.set_exception(self._why(fault))
+
+    def _why(self, fault: Fault) -> Failure:
+        if isinstance(fault.error, Failure):
+            return copy(fault.error)  # each future raises its own: a traceback belongs to one
+        return StoreFailed(f"The database {self._path} failed: a defect ({fault.reason}).")
 
     def _leave(self, group: list[_Piece]) -> None:
         """The thread ends, as told or by a defect: whoever still waits hears of it."""

@@ -1,6 +1,6 @@
 """The one place that catches whatever comes."""
 
-from mlx_responses.engine.attempt import Fault, attempt
+from mlx_responses.attempt import Fault, attempt
 from mlx_responses.errors import LoadFailed
 
 

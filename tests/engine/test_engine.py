@@ -9,7 +9,7 @@ from watching import GREEDY
 from mlx_responses.engine.engine import Engine
 from mlx_responses.engine.job import Failed, Finished, Progress, Sampling, Token
 from mlx_responses.engine.load import Model, assemble, read_model
-from mlx_responses.errors import EngineFailed, LoadFailed, Overloaded
+from mlx_responses.errors import LoadFailed, Overloaded, Unavailable
 
 WARM = Sampling(temperature=1.0, top_p=0.95, seed=7)
 LONG = list(range(200)) * 10
@@ -265,7 +265,7 @@ def test_close_ends_every_job_and_leaves_no_thread(start, folder_of):
     watched.engine.close(30)
     assert watched.ending(live).reason == watched.ending(queued).reason == "cancelled"
     assert not watched.engine._thread.is_alive()
-    with pytest.raises(EngineFailed):
+    with pytest.raises(Unavailable):
         watched.engine.submit(watched.job())
 
 

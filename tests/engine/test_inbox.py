@@ -7,7 +7,7 @@ import pytest
 from mlx_responses.catalog import ModelSpec
 from mlx_responses.engine.inbox import Cancel, Inbox
 from mlx_responses.engine.job import Job
-from mlx_responses.errors import EngineFailed, Overloaded
+from mlx_responses.errors import Overloaded, Unavailable
 
 
 def job(name):
@@ -44,7 +44,7 @@ def test_closing_wakes_who_waits_and_refuses_what_is_late():
     inbox.close()
     waiting.join(10)
     assert taken == [[]]
-    with pytest.raises(EngineFailed):
+    with pytest.raises(Unavailable):
         inbox.put(Cancel("a"))
 
 

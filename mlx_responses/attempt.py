@@ -1,6 +1,7 @@
-"""The engine's one place that catches whatever comes: a fault becomes a value, the thread lives.
+"""The one place for threads that catches whatever comes: a fault becomes a value, the thread lives.
 
-Used for a step, for loading a model, and for one row's guide; what to do next is the caller's.
+Used for a step of the engine, for loading a model, for one row's guide, for a commit of the store;
+what to do next is the caller's.
 """
 
 import logging
