@@ -50,6 +50,42 @@ class Held:
         return model
 
 
+def leaving(files: Files) -> Assembly:
+    """A loader whose network, when it has answered a few times, ends the thread it runs on."""
+    model = yield from assemble(files)
+    whole = type(model.network).__call__
+    calls = [0]
+
+    class Leaving(type(model.network)):  # type: ignore[misc]
+        def __call__(self, *args: Any, **kwargs: Any) -> Any:
+            calls[0] += 1
+            if calls[0] >= 6:
+                raise SystemExit("what nothing catches")
+            return whole(self, *args, **kwargs)
+
+    model.network.__class__ = Leaving
+    return model
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_an_engine_whose_thread_has_ended_fails_its_turns_and_refuses_until_a_restart(
+    catalog: Catalog,
+) -> None:
+    async def story(live: Live) -> None:
+        last = (await read(await start(live, max_output_tokens=200)))[-1]
+        assert last.type == "response.failed"
+        assert "thread has ended" in str(last.json)
+        with pytest.raises(Unavailable, match="Start the server again"):
+            await start(live)
+        assert "Start the server again" in live.status().engine.lost
+        await asyncio.wait_for(live.stuck.wait(), 10)  # then the process ends, and is started again
+
+    limits = LiveLimits(stuck_seconds=60)
+    with_live(
+        catalog, story, limits=limits, make_engine=lambda d: Engine(deliver=d, loader=leaving)
+    )
+
+
 def test_a_step_that_never_ends_fails_its_turns_and_says_where_it_is(
     catalog: Catalog, caplog: pytest.LogCaptureFixture
 ) -> None:
