@@ -4,6 +4,8 @@ READY := .venv/.ready
 POCKET := .venv/.ready-pocket
 FUZZ := .venv/.ready-fuzz
 ARGS :=
+# Two processes: much of a test is waiting for a server or a disk.
+SUITE := -n 2 --dist loadfile
 
 .PHONY: setup run test slow fuzz clients web-test check audit fmt bench traces docs pocket
 
@@ -11,7 +13,7 @@ setup: $(READY) ; @echo "ready: .venv"
 
 run: $(READY) ; @.venv/bin/mlx-responses serve $(ARGS)
 
-test: $(READY) ; @$(PY) -m pytest $(ARGS)
+test: $(READY) ; @$(PY) -m pytest $(SUITE) $(ARGS)
 
 slow: $(READY) ; @$(PY) -m pytest -m 'slow' --timeout 1200 $(ARGS)
 
@@ -27,7 +29,7 @@ check: $(READY)
 	@.venv/bin/mypy --no-error-summary
 	@.venv/bin/lint-imports --no-cache > .venv/layers.txt || { cat .venv/layers.txt; exit 1; }
 	@$(PY) -m tools.audit
-	@$(PY) -m pytest $(ARGS)
+	@$(PY) -m pytest $(SUITE) $(ARGS)
 
 audit: $(READY) ; @$(PY) -m tools.audit
 

@@ -103,6 +103,7 @@ ALONE = {
 """In this order, where no server runs."""
 
 SLOW = {
+    "python -m bench.wide": Seen("an enum of 1,000"),
     "mlx-responses completion fish | source": Seen("complete -c mlx-responses"),
     "mlx-responses demo": Seen("Your name is Ada."),
     "mlx-responses bench": Seen("3 rounds of 4 at once"),
