@@ -148,7 +148,7 @@ class Crowd:
     def width(self, guesses: Sequence[tuple[Sequence[int], float]]) -> int:
         """How many tokens to propose at most, by (tokens, rate) of each row; 0: it does not pay."""
         longest = max(len(tokens) for tokens, _ in guesses)
-        gains = {0: 1.0 * MARGIN}
+        gains = {0: MARGIN}
         for size in SIZES:
             width = min(size, longest)
             said = sum(expected(rate, min(len(tokens), size)) for tokens, rate in guesses)
