@@ -173,7 +173,7 @@ class Decoding(GenerationBatch):  # type: ignore[misc]  # mlx-lm is untyped
             if row.constraint is not None:
                 row.constraint.keep(count)
         if self.speculator is not None:
-            self.speculator.note(plan.rows, accepted)
+            self.speculator.note(plan.rows, self._proposed, accepted)
         self._proposed = ()
         inputs = mx.array([tokens[-1:] for tokens in said], dtype=mx.uint32)
         return Turn([tokens[:-1] for tokens in said], inputs, scores)

@@ -175,7 +175,6 @@ class Speculator:
         self._clock = clock
         self._costs = Costs()
         self._crowds: defaultdict[int, Crowd] = defaultdict(Crowd)
-        self._proposed: list[list[int]] = []
         self._read: tuple[int, int, float] | None = None
 
     def meet(self, rows: Sequence[Row], tokens: Sequence[list[int]]) -> None:
@@ -197,8 +196,7 @@ class Speculator:
             proposed = [one.propose(rooms[0]) if rooms[0] > 0 else []]
         else:
             proposed = self._propose_together(rows, rooms)
-        self._proposed = proposed if any(proposed) else []
-        return self._proposed
+        return proposed if any(proposed) else []
 
     def _propose_together(self, rows: Sequence[Row], rooms: Sequence[int]) -> list[list[int]]:
         guesses = [
@@ -210,15 +208,17 @@ class Speculator:
         width = self._crowds[len(rows)].width(guesses)
         return [tokens[:width] for tokens, _ in guesses]
 
-    def note(self, rows: Sequence[Row], accepted: Sequence[int]) -> None:
-        """How many of those proposed last each row said."""
+    def note(
+        self, rows: Sequence[Row], proposed: Sequence[Sequence[int]], accepted: Sequence[int]
+    ) -> None:
+        """How many of the tokens that were proposed last each row said."""
         if len(rows) == 1:
             for one in _speculations(rows):
                 one.note(accepted[0])
             return
-        for row, proposed, count in zip(rows, self._proposed, accepted, strict=True):
-            if proposed and row.speculation is not None:
-                row.speculation.learn(len(proposed), count)
+        for row, tokens, count in zip(rows, proposed, accepted, strict=True):
+            if tokens and row.speculation is not None:
+                row.speculation.learn(len(tokens), count)
 
     def tick(self, rows: Sequence[Row], width: int) -> None:
         """A step was read, and the next begun, over `width` tokens of each row."""

@@ -1,5 +1,6 @@
 """A client that goes away, streaming or not: the engine stops working for it."""
 
+import contextlib
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -23,12 +24,19 @@ def stops_in_time(pocket_server):
     return not at_work(pocket_server)
 
 
-def test_a_stream_that_nobody_reads_any_more_stops(pocket_server):
+@contextlib.contextmanager
+def speaking(pocket_server):
+    """A stream without an end, whose text has begun: the lines that follow."""
     body = {**ENDLESS, "stream": True}
     with httpx.stream("POST", f"{pocket_server}/v1/responses", json=body) as stream:
         events = stream.iter_lines()
         while "output_text.delta" not in next(events):
             pass
+        yield events
+
+
+def test_a_stream_that_nobody_reads_any_more_stops(pocket_server):
+    with speaking(pocket_server):
         assert at_work(pocket_server)
     assert stops_in_time(pocket_server)
 
@@ -47,11 +55,7 @@ def cancel_what_is_in_flight(pocket_server):
 
 
 def test_a_stream_can_be_cancelled_by_another_and_ends(pocket_server):
-    body = {**ENDLESS, "stream": True}
-    with httpx.stream("POST", f"{pocket_server}/v1/responses", json=body) as stream:
-        events = stream.iter_lines()
-        while "output_text.delta" not in next(events):
-            pass
+    with speaking(pocket_server) as events:
         assert cancel_what_is_in_flight(pocket_server) == (200, True, "cancelled")
         assert list(events)[-2] == "data: [DONE]"
     assert stops_in_time(pocket_server)
