@@ -4,12 +4,12 @@ Never knows what is in flight; reads no clock, mints no id. Writes answer with a
 once the commit is; reads and upkeep block, so an event loop calls them in a thread.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import Self
+from typing import Self, TypeVar
 
 from sqlite_utils import Database
 
@@ -47,7 +47,7 @@ from mlx_responses.store.writer import Writer
 MAX_EVENTS_READ = 1000
 """Events in one read: some hundred kilobytes, so that a replay does not load a log whole."""
 
-
+Done = TypeVar("Done")
 Forget = Callable[[list[int], int], None]
 
 
@@ -296,20 +296,22 @@ class Store:
         self._repeat(search.merge_some)
 
     def _let_go(self, some: Callable[[Database], list[retention.Gone]], forget: Forget) -> int:
-        """As `_repeat`, telling of each."""
+        """Delete piece by piece, telling of each once it is gone; how many."""
         total = 0
-        while gone := self._writer.submit(some).result():
+        for gone in self._pieces(some):
             for one in gone:
                 forget(one.ids, one.shared)
             total += len(gone)
         return total
 
     def _repeat(self, some: Callable[[Database], int]) -> int:
+        """Do piece by piece what counts itself; the sum."""
+        return sum(self._pieces(some))
+
+    def _pieces(self, some: Callable[[Database], Done]) -> Iterator[Done]:
         """One commit after the other, others' writes between them, until nothing is left to do."""
-        total = 0
-        while count := self._writer.submit(some).result():
-            total += count
-        return total
+        while done := self._writer.submit(some).result():
+            yield done
 
     def size_bytes(self) -> int:
         """Bytes in use, as `shrink` counts them."""

@@ -7,7 +7,7 @@ and a defect costs the pieces of its commit, never the thread.
 import sqlite3
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from copy import copy
 from functools import partial
@@ -80,7 +80,7 @@ class Writer:
                 done = attempt(partial(self._commit, group), "committing")
                 if isinstance(done, Fault):
                     attempt(self._db.rollback, "undoing a commit")
-                    self._refuse(group, done)
+                    _refuse(group, self._why(done))
         finally:
             self._leave(group)
 
@@ -128,15 +128,9 @@ class Writer:
         except (ValueError, OverflowError, msgspec.MsgspecError) as error:
             raise StoreFailed(f"A value cannot be stored: {error}.") from error
 
-    def _refuse(self, group: list[_Piece], fault: Fault) -> None:
-        """Whoever has not heard yet hears of it."""
-        for piece in group:
-            if not piece.future.done():
-                piece.future.set_exception(self._why(fault))
-
     def _why(self, fault: Fault) -> Failure:
         if isinstance(fault.error, Failure):
-            return copy(fault.error)  # each future raises its own: a traceback belongs to one
+            return fault.error
         return StoreFailed(f"The database {self._path} failed: a defect ({fault.reason}).")
 
     def _leave(self, group: list[_Piece]) -> None:
@@ -145,8 +139,12 @@ class Writer:
             self._closed = True
             lost = [*group, *self._waiting]
             self._waiting.clear()
-        stopped = StoreFailed(f"The store of {self._path} has stopped; restart the server.")
-        for piece in lost:
-            if not piece.future.done():
-                piece.future.set_exception(stopped)
+        _refuse(lost, StoreFailed(f"The store of {self._path} has stopped; restart the server."))
         self._db.close()
+
+
+def _refuse(pieces: Iterable[_Piece], failure: Failure) -> None:
+    """Whoever has not heard yet hears of it, each by one of its own: a traceback belongs to one."""
+    for piece in pieces:
+        if not piece.future.done():
+            piece.future.set_exception(copy(failure))
