@@ -20,7 +20,7 @@ from mlx_responses.engine.decoding import Saying
 from mlx_responses.engine.job import Failed, Finished, Job, Outcome, Progress, Token
 from mlx_responses.engine.load import Model, has_gpu
 from mlx_responses.engine.masks import MaskRows
-from mlx_responses.engine.memory import Memory, Room
+from mlx_responses.engine.memory import COUNTING, Memory, Room
 from mlx_responses.engine.prefix import PrefixCache
 from mlx_responses.engine.row import Row
 from mlx_responses.engine.speculation import Speculator
@@ -197,12 +197,13 @@ class Lane:
         """One step of the batch, and what can be learnt from it: its time, and its memory."""
         chunk = self._chunks.size(decoding=decoding)
         own = self.decoding > 0
-        before, begin = mx.get_active_memory(), self._shared.clock()
-        mx.reset_peak_memory()
-        stepped = self._batch.step(chunk)
-        seconds = self._shared.clock() - begin
+        with COUNTING:
+            before, begin = mx.get_active_memory(), self._shared.clock()
+            mx.reset_peak_memory()
+            stepped = self._batch.step(chunk)
+            seconds = self._shared.clock() - begin
+            work = mx.get_peak_memory() - max(before, mx.get_active_memory())
         self._chunks.saw(read=stepped.read, decoding=own, seconds=seconds)
-        work = mx.get_peak_memory() - max(before, mx.get_active_memory())
         self._memory.hold("work", self._key, max(work, self._held_work()))
         return stepped.sayings, stepped.readings
 

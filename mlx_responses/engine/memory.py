@@ -5,6 +5,7 @@ has no memory for: the process is aborted.
 """
 
 import os
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,9 @@ PROBE_TOKENS = 64
 UNLIMITED_BYTES = 2**60
 """A control group without a limit names a number like this, or more."""
 GIB = 2**30
+COUNTING = threading.Lock()
+"""Held while a step or a probe runs whose memory is counted: MLX counts for the whole process, and
+the peak of another engine in it would be taken for what this one's work takes."""
 
 
 class Footprint(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,12 +76,14 @@ class Footprint(msgspec.Struct, frozen=True, kw_only=True):
 def measure(network: Module, weights_bytes: int) -> Footprint:
     """Read a few tokens and look at what that took. The weights must be in memory."""
     cache = make_prompt_cache(network)
-    before = mx.get_active_memory()
-    mx.reset_peak_memory()
-    network(mx.zeros((1, PROBE_TOKENS), dtype=mx.int32), cache=cache)
-    mx.eval([layer.state for layer in cache])
-    held = sum(layer.nbytes for layer in cache)
-    work = max(0, mx.get_peak_memory() - before - held)
+    with COUNTING:
+        mx.synchronize()  # a step of another model that was begun ahead
+        before = mx.get_active_memory()
+        mx.reset_peak_memory()
+        network(mx.zeros((1, PROBE_TOKENS), dtype=mx.int32), cache=cache)
+        mx.eval([layer.state for layer in cache])
+        held = sum(layer.nbytes for layer in cache)
+        work = max(0, mx.get_peak_memory() - max(before + held, mx.get_active_memory()))
     per_token, per_row, windows = 0, 0, []
     for leaf in _leaves(cache):
         if isinstance(leaf, ArraysCache):

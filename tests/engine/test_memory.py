@@ -52,6 +52,18 @@ def test_a_row_takes_no_more_than_is_said(folder_of, kind):
     assert model.footprint.work_per_token > 0
 
 
+def test_what_work_takes_is_measured_without_what_another_engine_does(start, folder_of):
+    spec = folder_of()
+    alone = read_model(spec).footprint.work_per_token
+    other = start(chunk_tokens=1024)
+    other.load(folder_of(name="fat", num_key_value_heads=4, head_dim=64))
+    jobs = [other.submit([each + 1] * 4096, max_tokens=1) for each in range(8)]
+    other.wait_for(lambda: other.by_job[jobs[0]])
+    beside = [read_model(spec).footprint.work_per_token for _ in range(16)]
+    assert not other.by_job[jobs[-1]]
+    assert max(beside) <= 2 * alone  # MLX's own thread frees what it does
+
+
 def test_rows_of_a_batch_are_as_long_as_the_longest():
     one = Footprint(kv_per_token=1, windows=((2, 300),), kv_per_row=10)
     assert one.of_row(BLOCK_TOKENS) == 10 + 256 + 512
