@@ -34,7 +34,7 @@ QUIET = {"close_timeout": 0.1, "max_queue": 1}
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A server that waits a second for its readers."""
     home = tmp_path_factory.mktemp("slow")
-    options = {"data_dir": home, "reader_seconds": READER_SECONDS, "memory_bytes": 10**9}
+    options = {"data_dir": home, "reader_seconds": READER_SECONDS}
     with serving_model(models=PACKAGED_CATALOG, **options) as url:
         yield url
 
