@@ -19,20 +19,21 @@ class Choice(NamedTuple):
 
     allowed  None: every token
     forced   the tokens that must be said from here on, because nothing else may be
-    likely   the only text that can follow, spelled as the tokenizer would: another spelling may
-             be chosen all the same, so these are worth a guess and no more
+    certain  about how many tokens the only text takes that can follow, however it is spelled
     """
 
     allowed: MaskRow | None = None
     forced: tuple[int, ...] = ()
-    likely: tuple[int, ...] = ()
+    certain: int = 0
 
 
 class Constraint:
     """One sequence's guide.
 
-    here   the choice of the next token
-    ahead  that after each proposed token, as far as they may be said
+    here    the choice of the next token
+    ahead   that after each proposed token, as far as they may be said
+    coming  the only text that can follow what was heard, spelled as the tokenizer would: another
+            spelling may be chosen all the same, so it is worth a guess and no more; None: not known
     """
 
     def __init__(self, guide: Guide, masks: MaskRows, end_ids: frozenset[int]) -> None:
@@ -41,14 +42,27 @@ class Constraint:
         self._end_ids = end_ids
         self.here = Choice()
         self.ahead: list[Choice] = []
+        self.coming: tuple[int, ...] | None = None
 
-    def ask(self, said: Sequence[int]) -> None:
-        """Hear what was said, none of it the end, and ask what may follow. Raises
-        `NothingAllowed`, and whatever the guide raises.
-        """
+    def hear(self, said: Sequence[int]) -> None:
+        """Tokens were said, none of them the end. Raises what the guide raises."""
         for token in said:
             self._guide.advance(token)
-        self.here = self._choice(self.here.forced[len(said) :])
+        self.here = Choice(None, self.here.forced[len(said) :])
+        self.coming = None
+
+    def foresee(self) -> None:
+        """Find out what is coming: sooner than a mask is made. Raises what the guide raises."""
+        self.coming = self.here.forced or tuple(self._guide.forced()[:LONGEST_RUN])
+
+    def ask(self) -> None:
+        """Find out what may follow. Raises `NothingAllowed`, and what the guide raises."""
+        allowed, forced = self._allowed(), self.here.forced
+        if not forced and allowed is not None and allowed.size <= MAX_SPELLINGS:
+            if self.coming is None:
+                self.foresee()
+            forced = self._forced(self.coming or (), allowed)
+        self.here = Choice(allowed, forced, len(self.coming or forced))
 
     def follow(self, proposed: Sequence[int]) -> None:
         """Look at tokens that may be said next, none of them the end; `keep` says how many were.
@@ -61,10 +75,11 @@ class Constraint:
                 return
             self._guide.advance(token)
             try:
-                choice = self._choice(choice.forced[1:])
+                allowed = self._allowed()
             except NothingAllowed:
                 self._guide.rollback(1)
                 return
+            choice = Choice(allowed, choice.forced[1:], max(0, choice.certain - 1))
             self.ahead.append(choice)
 
     def keep(self, count: int) -> None:
@@ -74,13 +89,6 @@ class Constraint:
             self.here = self.ahead[count - 1]
         self.ahead = []
 
-    def _choice(self, forced: tuple[int, ...]) -> Choice:
-        allowed = self._allowed()
-        if forced or allowed is None or allowed.size > MAX_SPELLINGS:
-            return Choice(allowed, forced)
-        run = tuple(self._guide.forced()[:LONGEST_RUN])
-        return Choice(allowed, self._certain(run, allowed), run)
-
     def _allowed(self) -> MaskRow | None:
         state = self._guide.state
         allowed = self._masks.kept(state)
@@ -89,20 +97,20 @@ class Constraint:
             allowed = None if words is None else self._masks.make(words, state)
         return allowed
 
-    def _certain(self, run: Sequence[int], allowed: MaskRow | None) -> tuple[int, ...]:
+    def _forced(self, run: Sequence[int], allowed: MaskRow | None) -> tuple[int, ...]:
         """Those tokens of a run that cannot be spelled otherwise. The end of the answer is not
         among them: it is chosen.
         """
-        certain: list[int] = []
+        forced: list[int] = []
         for token in run:
             if allowed is None or allowed.size > 1 or token in self._end_ids:
                 break
-            certain.append(token)
+            forced.append(token)
             self._guide.advance(token)
             try:
                 allowed = self._allowed()
             except NothingAllowed:
                 break
-        if certain:
-            self._guide.rollback(len(certain))
-        return tuple(certain)
+        if forced:
+            self._guide.rollback(len(forced))
+        return tuple(forced)

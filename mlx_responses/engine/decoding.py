@@ -6,7 +6,7 @@ it has; the next step says as many of them as the row's own choices confirm, and
 back. Knows rows and tokens; not who waits, nor where proposals come from.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, Literal, NamedTuple
 
@@ -136,20 +136,23 @@ class Decoding(GenerationBatch):  # type: ignore[misc]  # mlx-lm is untyped
         if speculator is not None:
             speculator.meet(plan.rows, self.tokens)
         early = speculator is not None and (not plan.on_device or speculator.expects(plan.rows))
-        fed = self._hear(inputs) if early else None
+        fed = self._hear(plan, inputs, foresee=True) if early else None
         proposed = self._propose(plan, speculator, inputs.shape[1]) if speculator and early else []
         self._launch(inputs, proposed)
         self._look_ahead(plan)
-        fed = fed or self._hear(inputs)
+        fed = fed or self._hear(plan, inputs)
         if speculator is not None:
             speculator.tick(plan.rows, inputs.shape[1] + max(map(len, proposed), default=0))
         return fed
 
-    def _hear(self, inputs: mx.array) -> list[list[int]]:
+    def _hear(self, plan: Plan, inputs: mx.array, *, foresee: bool = False) -> list[list[int]]:
+        """What the rows are fed, and their guides with them. Who proposes has to `foresee`."""
         fed: Any = inputs.tolist()
-        for known, tokens in zip(self.tokens, fed, strict=True):
-            known.extend(tokens)
         heard: list[list[int]] = fed
+        for known, tokens in zip(self.tokens, heard, strict=True):
+            known.extend(tokens)
+        for row, constraint, said in _going_on(plan.rows, heard):
+            _hold(row, partial(_hear, constraint, said, foresee=foresee))
         return heard
 
     def _propose(self, plan: Plan, speculator: Speculator, feeding: int) -> list[list[int]]:
@@ -300,14 +303,8 @@ class Decoding(GenerationBatch):  # type: ignore[misc]  # mlx-lm is untyped
     def _ask_guides(self, plan: Plan, said: Sequence[Sequence[int]]) -> None:
         """While the model computes: what may each guided row say next? A fault is its own."""
         proposed = self._proposed or [()] * len(said)
-        for row, tokens, following in zip(plan.rows, said, proposed, strict=True):
-            if row.constraint is None or row.fault is not None:
-                continue
-            if tokens and row.ends_with(tokens[-1]):
-                continue
-            asked = attempt(partial(_ask, row.constraint, tokens, following), "masking")
-            if isinstance(asked, Fault):
-                row.fault = asked.reason
+        for row, constraint, following in _going_on(plan.rows, said, proposed):
+            _hold(row, partial(_ask, constraint, following))
 
     def _sayings(
         self, plan: Plan, said: list[list[int]], scores: list[list[Scores]]
@@ -329,8 +326,31 @@ class Decoding(GenerationBatch):  # type: ignore[misc]  # mlx-lm is untyped
         return sayings
 
 
-def _ask(constraint: Constraint, said: Sequence[int], proposed: Sequence[int]) -> None:
-    constraint.ask(said)
+def _going_on(
+    rows: Sequence[Row], said: Sequence[Sequence[int]], of_each: Sequence[Sequence[int]] = ()
+) -> Iterator[tuple[Row, Constraint, Sequence[int]]]:
+    """The guided rows that what was `said` does not end, with theirs of `of_each`, or of `said`."""
+    for row, tokens, its in zip(rows, said, of_each or said, strict=True):
+        ended = bool(tokens) and row.ends_with(tokens[-1])
+        if row.constraint is not None and row.fault is None and not ended:
+            yield row, row.constraint, its
+
+
+def _hold(row: Row, work: Callable[[], None]) -> None:
+    """Work with a row's guide. A fault is its own."""
+    done = attempt(work, "masking")
+    if isinstance(done, Fault):
+        row.fault = done.reason
+
+
+def _hear(constraint: Constraint, said: Sequence[int], *, foresee: bool) -> None:
+    constraint.hear(said)
+    if foresee:
+        constraint.foresee()
+
+
+def _ask(constraint: Constraint, proposed: Sequence[int]) -> None:
+    constraint.ask()
     constraint.follow(proposed)
 
 

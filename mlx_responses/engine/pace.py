@@ -8,18 +8,25 @@ each model: how much wider steps cost differs between machines by far.
 from collections import defaultdict, deque
 from statistics import median
 
-SIZES = (3, 7, 15)
-"""Tokens to choose from proposing: with the one that was said steps are 4, 8 and 16 wide."""
+SIZES = (2, 4, 7, 11, 15)
+"""Tokens to choose from proposing: with the one that was said steps are 3 to 16 wide."""
 PLAIN = ""
 """The kind of a step without proposals."""
 SAMPLES = 15
 """Steps whose median counts: one that was disturbed does not matter."""
+ENOUGH = 3
+"""Steps whose median counts already."""
 SLOPE = 0.08
 """What a token more is taken to cost, in plain steps, until it is measured."""
 MARGIN = 1.05
 """What proposals must gain: less would be lost to what is not measured."""
 DECAY = 0.7
 """Weight of what was accepted before a step, after it: some three steps count."""
+FIRST_ACCEPTED, FIRST_JUDGED = 1.0, 2.0
+"""Undecided: the first tries are short."""
+FADING = 0.9
+"""Weight of what is known, after each step in which rows beside each other could have tried: what
+never fits is tried every 10 to 20 steps."""
 FIRST_REST = 16
 LONGEST_REST = 512
 """Steps without proposals once they have not paid, twice as many each time: a try costs about half
@@ -33,21 +40,40 @@ class Costs:
         self._seconds: defaultdict[tuple[str, int], deque[float]] = defaultdict(
             lambda: deque(maxlen=SAMPLES)
         )
+        self._known: dict[str, list[tuple[int, float]]] = {}
+        """By kind, what is made of them: (width, plain steps), rising; made anew where noted."""
 
     def note(self, kind: str, width: int, seconds: float) -> None:
         """A step over `width` tokens took so long."""
         self._seconds[kind, _rounded(width)].append(seconds)
+        self._known.clear()
 
     def of(self, kind: str, width: int) -> float:
-        """What a step of that kind and width takes, in plain steps of one token."""
-        taken, plain = self._seconds[kind, _rounded(width)], self._seconds[PLAIN, 1]
-        if not taken or not plain:
-            return 1 + SLOPE * (width - 1)
-        return median(taken) / median(plain)
+        """What a step of that kind and width takes, in plain steps of one token: between widths
+        that were measured in proportion.
+        """
+        if kind not in self._known:
+            self._known[kind] = self._measured(kind)
+        (narrow, least), *wider = self._known[kind]
+        for wide, most in wider:
+            if width <= wide:
+                return least + (most - least) * (width - narrow) / (wide - narrow)
+            narrow, least = wide, most
+        return least + SLOPE * (width - narrow)
+
+    def _measured(self, kind: str) -> list[tuple[int, float]]:
+        plain = self._seconds[PLAIN, 1]
+        widths = sorted(width for its, width in self._seconds if its == kind and width > 1)
+        taken = [(width, self._seconds[kind, width]) for width in widths]
+        if len(plain) < ENOUGH:
+            return [(1, 1.0)]
+        enough = [(width, each) for width, each in taken if len(each) >= ENOUGH]
+        return [(1, 1.0), *((width, median(each) / median(plain)) for width, each in enough)]
 
 
 def _rounded(width: int) -> int:
-    return 1 if width <= 1 else max(4, 1 << (width - 1).bit_length())
+    """Widths that are measured together: those up to one that is chosen."""
+    return next((size + 1 for size in (0, *SIZES) if width <= size + 1), 2 * max(SIZES))
 
 
 class Pace:
@@ -56,7 +82,7 @@ class Pace:
     def __init__(self, kind: str, costs: Costs) -> None:
         self.kind = kind
         self._costs = costs
-        self._accepted, self._judged = 1.0, 2.0  # undecided: the first tries are short
+        self._accepted, self._judged = FIRST_ACCEPTED, FIRST_JUDGED
         self._resting, self._rest = 0, FIRST_REST
 
     @property
@@ -77,6 +103,12 @@ class Pace:
         """So many were proposed, and the first so many of them accepted."""
         self._accepted = DECAY * self._accepted + accepted
         self._judged = DECAY * self._judged + min(accepted + 1, proposed)
+
+    def fade(self) -> None:
+        """What was proposed was not tried: if it was wrong before, it may not be for ever."""
+        if self.rate < FIRST_ACCEPTED / FIRST_JUDGED:
+            self._accepted = FADING * self._accepted + (1 - FADING) * FIRST_ACCEPTED
+            self._judged = FADING * self._judged + (1 - FADING) * FIRST_JUDGED
 
     def note(self, proposed: int, accepted: int) -> None:
         """The same of a lone row, which rests for a while if it did not pay."""

@@ -10,11 +10,11 @@ from typing import Protocol
 
 from mlx.nn.layers.base import Module
 
-from mlx_responses.engine.constraint import Constraint
 from mlx_responses.engine.draft import Draft
 from mlx_responses.engine.lookup import Lookup
 from mlx_responses.engine.pace import MARGIN, PLAIN, SIZES, Costs, Pace, expected
 from mlx_responses.engine.row import Row
+from mlx_responses.engine.spelling import Habit, Spelling
 
 
 class Proposer(Protocol):
@@ -29,29 +29,12 @@ class Proposer(Protocol):
         ...
 
 
-class Spelling:
-    """What a grammar forces, as the tokenizer would spell it: after its first token was said."""
-
-    def __init__(self, constraint: Constraint, tokens: list[int]) -> None:
-        self._constraint = constraint
-        self._tokens = tokens
-
-    def expects(self) -> bool:
-        """See `Proposer`."""
-        here = self._constraint.here
-        return max(len(here.likely), len(here.forced)) > 1
-
-    def propose(self, count: int) -> list[int]:
-        """See `Proposer`."""
-        here = self._constraint.here
-        run = here.likely or here.forced
-        return list(run[1 : count + 1]) if run[:1] == (self._tokens[-1],) else []
-
-
 READING = "reading"
 """The kind of a step in which a proposer only prepared itself."""
 TOGETHER = "together"
 """That of a step in which rows beside each other propose."""
+GUESS = "guess"
+"""The kind of proposals that cost nothing to make."""
 DRAFT = "draft"
 """The kind of proposals that a smaller model makes."""
 
@@ -125,6 +108,11 @@ class Speculation:
         """How many of a guess's first `proposed` tokens were said."""
         if self._pace is not None and proposed:
             self._pace.learn(proposed, accepted)
+
+    def fade(self) -> None:
+        """A guess was not tried."""
+        if self._pace is not None:
+            self._pace.fade()
 
     def tick(self, width: int) -> None:
         """A step was read, and the next begun, `width` tokens wide."""
@@ -206,6 +194,8 @@ class Speculator:
             for row, room in zip(rows, rooms, strict=True)
         ]
         width = self._crowds[len(rows)].width(guesses)
+        for one in _speculations(rows) if width == 0 else ():
+            one.fade()
         return [tokens[:width] for tokens, _ in guesses]
 
     def note(
@@ -231,9 +221,10 @@ class Speculator:
         self._read = (len(rows), width, now)
 
     def _start(self, row: Row, tokens: list[int]) -> Speculation:
-        proposers: list[tuple[str, Proposer]] = [("lookup", Lookup(tokens))]
+        proposers: list[tuple[str, Proposer]] = [(GUESS, Lookup(tokens))]
         if row.constraint is not None:
-            proposers.insert(0, ("spelling", Spelling(row.constraint, tokens)))
+            forced = Habit(row.constraint, tokens), Spelling(row.constraint)
+            proposers = [(GUESS, forced[0]), (GUESS, forced[1]), *proposers]
         if self._draft is not None:
             proposers.append((DRAFT, Draft(self._draft, row, tokens)))
         paced = [(proposer, Pace(kind, self._costs)) for kind, proposer in proposers]

@@ -87,7 +87,8 @@ def test_a_row_is_made_once_for_a_state_and_each_time_for_one_without_a_name(xp)
     constraint = Constraint(guide, rows(xp), frozenset())
     seen = []
     for said in ([], [0], [0], [0], [0]):
-        constraint.ask(said)
+        constraint.hear(said)
+        constraint.ask()
         seen.append(allowed(xp, constraint.here.allowed))
     assert [min(row) for row in seen] == [1, 2, 1, 3, 4]
 

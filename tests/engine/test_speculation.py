@@ -205,6 +205,34 @@ def test_proposals_that_are_accepted_grow_and_those_that_are_not_rest_longer_and
     assert rests[-1] <= LONGEST_REST
 
 
+def test_widths_between_measured_ones_are_taken_to_cost_in_proportion():
+    costs = Costs()
+    costs.note("any", 16, 99.0)
+    for _ in range(3):
+        costs.note(PLAIN, 1, 0.010)
+        costs.note("any", 3, 0.014)
+    assert costs.of("any", 2) == pytest.approx(1.2)
+    assert costs.of("any", 3) == pytest.approx(1.4)
+    assert 1.4 < costs.of("any", 12) < costs.of("any", 16) < 3  # one step tells nothing yet
+    for _ in range(3):
+        costs.note("any", 8, 0.024)
+    assert costs.of("any", 5) == pytest.approx(1.8)
+    assert costs.of("other", 5) < 1.4
+
+
+def test_what_is_measured_of_a_guess_that_is_not_tried_fades():
+    wrong, right = Pace("any", Costs()), Pace("any", Costs())
+    for _ in range(5):
+        wrong.learn(4, 0)
+        right.learn(4, 4)
+    low, high = wrong.rate, right.rate
+    for _ in range(40):
+        wrong.fade()
+        right.fade()
+    assert low < 0.2 < 0.45 < wrong.rate <= 0.5
+    assert right.rate == high
+
+
 def test_what_a_wide_step_is_measured_to_take_decides():
     costs = Costs()
     for _ in range(5):
