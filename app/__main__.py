@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from mlx_responses import __version__
 from mlx_responses.errors import Failure
 
+from .cli.flags import Parser
 from .cli.terminal import Terminal
 from .settings import SettingsError
 
@@ -23,9 +24,6 @@ EXIT_INTERRUPTED = 130
 
 EXIT_UNREAD = 141
 """128 and the number of SIGPIPE."""
-
-FLAG_WIDTH = 30
-"""Columns of --help."""
 
 MORE = "mlx-responses VERB --help tells more of one."
 
@@ -70,12 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     verb = _chosen(given)
     # A verb brings in what it needs, MLX and the web server among it; --help must not wait.
     module = importlib.import_module(f".cli.{verb}", __package__)
-    parser = argparse.ArgumentParser(
-        prog=f"mlx-responses {verb}",
-        description=module.DESCRIPTION,
-        formatter_class=_Help,
-        allow_abbrev=False,
-    )
+    parser = Parser(prog=f"mlx-responses {verb}", description=module.DESCRIPTION)
     module.add_arguments(parser)
     terminal = Terminal()
     try:
@@ -90,13 +83,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:  # Ctrl-C before the server listens for signals
         return EXIT_INTERRUPTED
     return code
-
-
-class _Help(argparse.HelpFormatter):
-    """With room for the longest verbs and flags beside what they do."""
-
-    def __init__(self, prog: str) -> None:
-        super().__init__(prog, max_help_position=FLAG_WIDTH)
 
 
 def _chosen(given: list[str]) -> str:

@@ -2,6 +2,8 @@
 
 import os
 import socket
+import ssl
+from pathlib import Path
 
 from . import page
 from .gate import Policy, is_loopback
@@ -33,16 +35,29 @@ def check(settings: Settings) -> None:
     """Raises `SettingsError` for a server that strangers could use, or half a TLS set-up."""
     if (settings.tls_cert is None) != (settings.tls_key is None):
         raise SettingsError("tls_cert: --tls-cert and --tls-key go together; name both.")
-    for name in ("tls_cert", "tls_key"):
+    for name, flag in (("tls_cert", "--tls-cert"), ("tls_key", "--tls-key")):
         path = getattr(settings, name)
         if path is not None and not path.is_file():
-            raise SettingsError(f"{name}: there is no file {path}.")
+            raise SettingsError(f"{name}: there is no file {path}. Name another with {flag}.")
+    if settings.tls_cert is not None:
+        _check_pair(settings.tls_cert, settings.tls_key)
     if is_loopback(settings.host) or Keyring(settings.data_folder / KEYS).names:
         return
     raise SettingsError(
         f"host: everybody who reaches {settings.host} could use this server. Make an API key "
         "first: mlx-responses keys add NAME"
     )
+
+
+def _check_pair(certificate: Path, key: Path | None) -> None:
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key)
+    except OSError as error:  # what OpenSSL refuses is one as well
+        raise SettingsError(
+            f"tls_cert: {certificate} and {key} are not a certificate and its key, or cannot be "
+            f"read: {error.strerror or error}. Both must be PEM files; name them with --tls-cert "
+            "and --tls-key."
+        ) from error
 
 
 def make_private(settings: Settings) -> None:

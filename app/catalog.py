@@ -14,12 +14,17 @@ OWN_CATALOG = CONFIG_DIR / "models.toml"
 def read_models(path: Path | None) -> Catalog:
     """The file that was named, or else the packaged one with the user's own over it.
 
-    Raises `RequestError`.
+    Raises `SettingsError`.
     """
-    if path is not None:
-        return read_catalog(path)
-    packaged = read_catalog(PACKAGED_CATALOG)
-    return read_catalog(OWN_CATALOG, packaged) if OWN_CATALOG.is_file() else packaged
+    try:
+        if path is not None:
+            return read_catalog(path)
+        packaged = read_catalog(PACKAGED_CATALOG)
+        return read_catalog(OWN_CATALOG, packaged) if OWN_CATALOG.is_file() else packaged
+    except RequestError as error:
+        raise SettingsError(
+            f"models: {error.message}. Mend that file, or name another with --models."
+        ) from error
 
 
 def open_catalog(settings: Settings) -> Catalog:
@@ -27,16 +32,15 @@ def open_catalog(settings: Settings) -> Catalog:
 
     Raises `SettingsError`: a wrong name is said before the socket and the engine exist.
     """
-    path = settings.models or OWN_CATALOG
+    path, name = settings.models or OWN_CATALOG, settings.model
+    catalog = read_models(settings.models)
     try:
-        catalog = read_models(settings.models)
-        catalog.resolve(settings.model)
-    except RequestError as error:
-        raise SettingsError(
-            f"models: {error.message}. Mend that file, or name another with --models."
-        ) from error
+        catalog.resolve(name)
     except ModelNotFound as error:
+        other = f"add it to {path}"
+        if name.count("/") == 1:
+            other = f"fetch it: mlx-responses pull {name}"
         raise SettingsError(
-            f"model: {error.message} Choose one with --model, or add it to {path}."
+            f"model: {error.message} Choose one with --model, or {other}."
         ) from error
     return catalog

@@ -64,7 +64,9 @@ class Keyring:
             raise KeyFault(f"{name!r} is no name for a key: letters, digits and _.@- alone.")
         keys = self._current()
         if any(key.name == name for key in keys):
-            raise KeyFault(f"There is a key named {name!r}; take it back first: keys rm {name}.")
+            raise KeyFault(
+                f"There is a key named {name!r}; take it back first: mlx-responses keys rm {name}"
+            )
         secret = base64.urlsafe_b64encode(os.urandom(32)).decode().rstrip("=")
         text, salt = PREFIX + secret, os.urandom(16).hex()
         self._write([*keys, Key(name, salt, _digest(salt, text))])
@@ -75,7 +77,7 @@ class Keyring:
         keys = self._current()
         kept = [key for key in keys if key.name != name]
         if len(kept) == len(keys):
-            raise KeyFault(f"There is no key named {name!r}.")
+            raise KeyFault(f"There is no key named {name!r}; `mlx-responses keys` lists them.")
         self._write(kept)
 
     def _current(self) -> tuple[Key, ...]:

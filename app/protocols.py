@@ -228,7 +228,8 @@ class HttpProtocol(HttpToolsProtocol):
         """Closing waits until the rest is read, which may be never. Whoever answers stops."""
         self._stop_answering()
         self.transport.close()
-        self._reader.pause()
+        if self in self.connections:  # uvicorn's timer outlives a connection that was reset
+            self._reader.pause()
 
     def _stop_answering(self) -> None:
         """uvicorn tells it to the last request alone, which may wait for another to be answered."""

@@ -9,7 +9,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args, get_origin
 
 import msgspec
 import platformdirs
@@ -256,7 +256,7 @@ def setting_rows() -> list[SettingRow]:
             _flag(field.name),
             _variable(field.name),
             "" if field.default is None else str(field.default),
-            _meta(field)[0],
+            _meta(field)[0] + _choices(field),
         )
         for field in msgspec.structs.fields(Settings)
     ]
@@ -274,7 +274,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
             _flag(field.name),
             dest=field.name,
             metavar=_metavar(field.name),
-            help=f"{description}{default}",
+            help=f"{description}{_choices(field)}{default}",
         )
 
 
@@ -369,6 +369,12 @@ def _meta(field: msgspec.structs.FieldInfo) -> tuple[str, str]:
         case _:
             expected = "a path"
     return description, expected
+
+
+def _choices(field: msgspec.structs.FieldInfo) -> str:
+    """The words to choose from, where a setting has such."""
+    kind = get_args(field.type)[0]
+    return f" ({', '.join(get_args(kind))})" if get_origin(kind) is Literal else ""
 
 
 def _flag(name: str) -> str:

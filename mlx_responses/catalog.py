@@ -1,12 +1,13 @@
 """models.toml -> one frozen table of models; names and aliases -> `ModelSpec`.
 
 Reads files, never weights; does not know what is loaded. A mistake in the file is an error that
-names file, line, table and key. A name may be an entry, an alias or a local folder with a
-config.json; an entry's `path` may also be a repository in the local hub cache (`engine/load.py`).
+names file, line, table and key. A name may be an entry, its `path`, an alias or a local folder with
+a config.json; a `path` may also be a repository in the local hub cache (`engine/load.py`).
 """
 
 import tomllib
 from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -32,6 +33,11 @@ MODEL_FILES = (
     "*.tiktoken",
 )
 """What of a hub repository is a model, as patterns. No *.py: nothing of a repository is run."""
+
+ALIKE = 0.7
+"""How much of two names must be the same for one to be guessed from the other."""
+LONGEST_GUESSED = 100
+"""Characters: comparing takes their square, and a client may send more."""
 
 Positive = Annotated[int, Meta(ge=1)]
 Share = Annotated[float, Meta(ge=0.0, le=1.0)]
@@ -99,6 +105,7 @@ class Catalog:
     def __init__(self, specs: dict[str, ModelSpec], aliases: dict[str, str]) -> None:
         self._specs = specs
         self._aliases = aliases
+        self._of_path = {spec.path: name for name, spec in reversed(specs.items())}
 
     def __iter__(self) -> Iterator[ModelSpec]:
         return iter(self._specs.values())
@@ -110,18 +117,28 @@ class Catalog:
 
     def knows(self, name: str) -> bool:
         """Whether `resolve` finds a model of that name."""
-        return self._aliases.get(name, name) in self._specs or _is_model_folder(name)
+        return self._entry(name) in self._specs or _is_model_folder(name)
 
     def resolve(self, name: str) -> ModelSpec:
         """The model called `name`. Raises `ModelNotFound` with the names there are."""
-        spec = self._specs.get(self._aliases.get(name, name))
+        spec = self._specs.get(self._entry(name))
         if spec is not None:
             return spec
         if _is_model_folder(name):
             return ModelSpec(name=name, path=name)
-        known = ", ".join([*self._specs, *self._aliases]) or "none"
+        names = [*self._specs, *self._aliases]
+        near = get_close_matches(name[:LONGEST_GUESSED], names, n=1, cutoff=ALIKE)
+        meant = f" Did you mean {near[0]!r}?" if near else ""
         raise ModelNotFound(
-            f"The model {name!r} does not exist here. Known models: {known}.", param="model"
+            f"The model {name!r} does not exist here.{meant} Known models: "
+            f"{', '.join(names) or 'none'}.",
+            param="model",
+        )
+
+    def _entry(self, name: str) -> str:
+        """The entry that is meant: by its name, an alias, or the repository or folder it is of."""
+        return self._aliases.get(name) or (
+            name if name in self._specs else self._of_path.get(name, name)
         )
 
 

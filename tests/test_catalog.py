@@ -71,6 +71,23 @@ def test_an_alias_stands_for_its_model(tmp_path):
     assert catalog.aliases == {"gpt-5": "small"}
 
 
+def test_a_repository_stands_for_the_first_entry_that_is_of_it(tmp_path):
+    text = '[models.one]\npath = "org/It"\n[models.two]\npath = "org/It"\n'
+    catalog = read_catalog(write(tmp_path, text))
+    assert catalog.knows("org/It")
+    assert catalog.resolve("org/It").name == "one"
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [("smal", " Did you mean 'small'?"), ("gpt5", " Did you mean 'gpt-5'?"), ("other", "")],
+)
+def test_a_name_that_is_nearly_one_is_guessed(name, meant, tmp_path):
+    with pytest.raises(ModelNotFound) as caught:
+        read_catalog(write(tmp_path, GOOD)).resolve(name)
+    assert f"does not exist here.{meant} Known models: small" in caught.value.message
+
+
 def test_the_table_of_aliases_cannot_be_changed_from_outside(tmp_path):
     catalog = read_catalog(write(tmp_path, GOOD))
     catalog.aliases["gpt-5"] = "org/Big-4bit"

@@ -22,7 +22,9 @@ def put_table(terminal: Terminal, columns: Sequence[str], rows: Sequence[Sequenc
         for row in rows:
             terminal.put("\t".join(" ".join(visible(cell).split()) for cell in row))
         return
-    table = Table(*columns, box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")  # a path that is cut short is of no use
     for row in rows:
         table.add_row(*(Text(visible(cell)) for cell in row))
     Console().print(table)

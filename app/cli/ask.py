@@ -15,6 +15,7 @@ from .answer import show
 from .answers import put_json
 from .client import Json
 from .embedded import some_server
+from .flags import at_least, number
 from .terminal import Terminal
 from .tools import Tools
 
@@ -56,10 +57,14 @@ def add_request(parser: argparse.ArgumentParser) -> None:
         help="JSON of a function it may call; with `command`, that program answers",
     )
     parser.add_argument(
-        "--max-tokens", dest="max_tokens", type=int, metavar="N", help="end after so many tokens"
+        "--max-tokens",
+        dest="max_tokens",
+        type=at_least(1),
+        metavar="N",
+        help="end after so many tokens",
     )
     parser.add_argument(
-        "--temperature", type=float, metavar="T", help="0 always says the likeliest"
+        "--temperature", type=number, metavar="T", help="0 always says the likeliest"
     )
     client.add_server_flags(parser)
 
@@ -114,9 +119,15 @@ def _format(path: Path) -> Json:
     try:
         schema = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
     except OSError as error:
-        raise RequestError(f"--schema: {path} cannot be read: {error.strerror}.") from error
+        raise RequestError(
+            f"--schema: {path} cannot be read: {error.strerror}. "
+            "Name a file that holds a JSON schema."
+        ) from error
     except msgspec.DecodeError as error:
-        raise RequestError(f"--schema: {path} is no JSON object: {error}.") from error
+        raise RequestError(
+            f"--schema: {path} is no JSON object: {error}. A JSON schema looks like "
+            '{"type": "object", "properties": {"name": {"type": "string"}}}.'
+        ) from error
     return {"type": "json_schema", "name": "answer", "schema": schema, "strict": True}
 
 

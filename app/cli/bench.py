@@ -12,6 +12,7 @@ from . import client
 from .answers import put_json, put_table
 from .client import Client, Json
 from .embedded import some_server
+from .flags import at_least
 from .terminal import Terminal
 
 DESCRIPTION = (
@@ -37,11 +38,12 @@ class Run(msgspec.Struct, frozen=True):
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """How much of it."""
     parser.add_argument("-m", "--model", help="the model; default: the one the server loaded")
+    count = at_least(1)
     parser.add_argument(
-        "--streams", type=int, nargs="+", default=STREAMS, metavar="N", help="how many at once"
+        "--streams", type=count, nargs="+", default=STREAMS, metavar="N", help="how many at once"
     )
-    parser.add_argument("--tokens", type=int, default=TOKENS, metavar="N", help="of each answer")
-    parser.add_argument("--rounds", type=int, default=3, metavar="N", help="of each measurement")
+    parser.add_argument("--tokens", type=count, default=TOKENS, metavar="N", help="of each answer")
+    parser.add_argument("--rounds", type=count, default=3, metavar="N", help="of each measurement")
     parser.add_argument("--json", action="store_true", help="as JSON")
     client.add_server_flags(parser)
 

@@ -1,6 +1,7 @@
 """`mlx-responses chat`: talk with a model in the terminal; the server keeps the chain."""
 
 import argparse
+import contextlib
 
 from mlx_responses.errors import Failure
 
@@ -10,6 +11,9 @@ from .client import Client, Json
 from .embedded import some_server
 from .terminal import Terminal
 from .tools import Tools
+
+with contextlib.suppress(ImportError):  # a Python that was built without it
+    import readline  # noqa: F401  # gives `input` the arrow keys and a history
 
 DESCRIPTION = (
     "Talk. Ctrl-C ends an answer, Ctrl-D the talk; /new begins anew, /undo takes the last turn "
@@ -73,11 +77,14 @@ class _Talk:
             match word:
                 case "/new":
                     self._ids.clear()
+                    self._terminal.say("A new talk.")
                 case "/undo":
                     del self._ids[-1:]
+                    self._terminal.say(f"Back after turn {len(self._ids)}.")
                 case "/model" if rest:
                     self._client.get(f"/v1/models/{rest}")  # an unknown one is refused here
                     self.body["model"] = rest
+                    self._terminal.say(f"{rest} goes on.")
                 case "/model":
                     names = [model["id"] for model in self._client.get("/v1/models")["data"]]
                     self._terminal.say(", ".join(names))

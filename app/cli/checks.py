@@ -129,7 +129,8 @@ def port(settings: Settings) -> Finding:
         with contextlib.closing(bind(settings)):
             return Finding("good", "port", f"{settings.host}:{settings.port} is free")
     except CannotListen as failure:
-        return Finding("bad", "port", failure.message, "Stop that program, or choose --port.")
+        what, _, fix = failure.message.partition(". ")
+        return Finding("bad", "port", what, fix)
 
 
 def model(settings: Settings, hub: Hub) -> Finding:

@@ -8,7 +8,7 @@ from mlx_responses.errors import Failure
 from ..catalog import open_catalog
 from ..connect import AGENTS, SNIPPETS, Ledger, Place, diffs
 from ..runfile import find_server
-from ..settings import ENVIRONMENT_PREFIX, Settings, environment, read_settings
+from ..settings import ENVIRONMENT_PREFIX, Settings, add_config, environment, read_settings
 from .terminal import Terminal
 
 DESCRIPTION = (
@@ -27,6 +27,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--url", help="its address; default: the one that runs here")
     parser.add_argument("--model", help="the model to ask for; default: the one it loaded")
     parser.add_argument("--key", help="the API key to send, where the server wants one")
+    parser.add_argument("--data-dir", dest="data_dir", metavar="DIR", help="the server's data")
+    add_config(parser)
     parser.add_argument("--print", action="store_true", help="show the diff, write nothing")
     parser.add_argument("--yes", action="store_true", help="write without asking")
 
@@ -52,7 +54,7 @@ def run(arguments: argparse.Namespace, terminal: Terminal) -> int:
 
 
 def _place(arguments: argparse.Namespace) -> Place:
-    settings = read_settings({})
+    settings = read_settings({"data_dir": arguments.data_dir, "config": arguments.config})
     server = find_server(settings.data_folder)
     named = arguments.url or environment().get(f"{ENVIRONMENT_PREFIX}URL")
     found = named or (server.url if server else _to_come(settings))

@@ -17,16 +17,16 @@ from .answers import put_json, put_table, size
 from .terminal import Terminal
 
 DESCRIPTION = (
-    "The database of responses. Without an action: where it is and what it holds. `export` writes "
-    "a chain, `backup` a copy, both also while a server runs; `vacuum` gives free space back to "
-    "the disk once the server is stopped."
+    "The database of responses. Without an action: where it is, its size and what it holds; `path` "
+    "says where and no more. `export` writes a chain, `backup` a copy, both also while a server "
+    "runs; `vacuum` gives free space back to the disk once the server is stopped."
 )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What to do."""
     parser.add_argument(
-        "action", nargs="?", default="info", choices=["info", "export", "backup", "vacuum"]
+        "action", nargs="?", default="info", choices=["info", "path", "export", "backup", "vacuum"]
     )
     parser.add_argument(
         "what", nargs="?", help="export: a response's id, or else the newest; backup: the new file"
@@ -44,15 +44,14 @@ def run(arguments: argparse.Namespace, terminal: Terminal) -> int:
     path = settings.database
     with contextlib.closing(Onlooker(path)) as onlooker:
         match arguments.action:
+            case "path":
+                terminal.put(str(onlooker.path))
             case "info":
                 _tell(onlooker, arguments.json, terminal)
             case "export":
                 _export(onlooker, arguments, terminal)
             case "backup":
-                if arguments.what is None:
-                    raise RequestError("Name the new file: mlx-responses db backup FILE")
-                onlooker.backup(Path(arguments.what).expanduser())
-                terminal.say(f"Copied to {arguments.what}.")
+                _backup(onlooker, arguments.what, terminal)
     if arguments.action == "vacuum":
         _vacuum(settings, path, terminal)
     return 0
@@ -91,6 +90,18 @@ def _export(onlooker: Onlooker, arguments: argparse.Namespace, terminal: Termina
             f"{target} cannot be written: {error.strerror}. Name another file with --output."
         ) from error
     terminal.say(f"{len(items)} items written to {target}.")
+
+
+def _backup(onlooker: Onlooker, name: str | None, terminal: Terminal) -> None:
+    if name is None:
+        raise RequestError("Name the new file: mlx-responses db backup FILE")
+    target = Path(name).expanduser()
+    if target.exists():
+        raise RequestError(
+            f"{target} is there already, and a backup replaces no file: name another."
+        )
+    onlooker.backup(target)
+    terminal.say(f"Copied to {target}.")
 
 
 def _vacuum(settings: Settings, path: Path, terminal: Terminal) -> None:

@@ -24,8 +24,10 @@ def run(arguments: argparse.Namespace, terminal: Terminal) -> int:
     """Make, show or take back. Raises `KeyFault`."""
     keyring = Keyring(read_settings(vars(arguments)).data_folder / KEYS)
     if arguments.action == "list":
-        for name in keyring.names:
+        for name in (names := keyring.names):
             terminal.put(name)
+        if not names:
+            terminal.say("There are no keys. Make one: mlx-responses keys add NAME")
         return 0
     if arguments.name is None:
         terminal.say(f"Whose key? mlx-responses keys {arguments.action} NAME")

@@ -12,6 +12,7 @@ from mlx_responses.errors import NotFound
 
 from ..runfile import find_server
 from ..settings import add_config, read_settings
+from .flags import at_least
 from .terminal import Terminal, visible
 
 DESCRIPTION = "Show the server's log; also after it has ended."
@@ -23,7 +24,9 @@ LOOK_SECONDS = 0.25
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """How much of it."""
-    parser.add_argument("-n", "--lines", type=int, default=DEFAULT_LINES, help="how many lines")
+    parser.add_argument(
+        "-n", "--lines", type=at_least(0), default=DEFAULT_LINES, help="how many lines"
+    )
     parser.add_argument("-f", "--follow", action="store_true", help="go on with what is added")
     parser.add_argument("--path", action="store_true", help="say where the file is")
     parser.add_argument("--data-dir", dest="data_dir", metavar="DIR", help="its data directory")
@@ -42,7 +45,7 @@ def run(arguments: argparse.Namespace, terminal: Terminal) -> int:
         return 0
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
-            for line in deque(file, maxlen=max(0, arguments.lines)):
+            for line in deque(file, maxlen=arguments.lines):
                 terminal.put(visible(line.rstrip("\n")))
             if arguments.follow:
                 for line in _added(path, file):

@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, terminal: Terminal, hub: Hub | None = None) -> int:
-    """List. Raises `RequestError` for a models.toml that is wrong."""
+    """List. Raises `SettingsError` for a models.toml that is wrong."""
     hub, loaded = hub or Hub(), _loaded(arguments)
     catalog = read_models(read_settings(vars(arguments)).models)
     names = {

@@ -77,9 +77,6 @@ def _wanted(name: str, catalog: Catalog) -> ModelSpec:
     """An entry, or a repository that is none yet."""
     if catalog.knows(name):
         return catalog.resolve(name)
-    for spec in catalog:
-        if spec.path == name:
-            return spec
     if name.count("/") == 1:
         return ModelSpec(name=name, path=name)
     names = [*(spec.name for spec in catalog), *catalog.aliases]

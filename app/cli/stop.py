@@ -9,6 +9,7 @@ from mlx_responses.errors import Failure
 
 from ..runfile import find_server
 from ..settings import add_config, read_settings
+from .flags import at_least
 from .terminal import Terminal
 
 DESCRIPTION = "Stop the server: turns may go on for --drain-seconds, then it ends."
@@ -26,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Which one, and how long to wait."""
     parser.add_argument(
         "--timeout",
-        type=int,
+        type=at_least(0),
         metavar="SECONDS",
         default=DEFAULT_SECONDS,
         help=f"how long to wait for its end; default {DEFAULT_SECONDS}",

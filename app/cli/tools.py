@@ -15,6 +15,10 @@ from .client import Json
 from .terminal import Terminal
 
 COMMAND_SECONDS = 60
+FORM = (
+    "A tool needs a `name`, and usually `description` and `parameters`, a JSON schema; with "
+    "`command`, a list of words, that program is run with the arguments on its standard input."
+)
 
 
 class Tools:
@@ -62,6 +66,7 @@ class Tools:
                 check=False,
             )
         except (OSError, subprocess.TimeoutExpired) as error:
+            terminal.say(f"{name} failed: {error}")
             return f"error: {error}"
         return done.stdout if done.returncode == 0 else f"error: {done.stderr or done.returncode}"
 
@@ -70,20 +75,18 @@ def _read(path: Path) -> list[Json]:
     try:
         found = msgspec.json.decode(path.read_bytes(), type=dict[str, Any] | list[dict[str, Any]])
     except OSError as error:
-        raise RequestError(f"--tool: {path} cannot be read: {error.strerror}.") from error
+        raise RequestError(
+            f"--tool: {path} cannot be read: {error.strerror}. Name a file that holds a function."
+        ) from error
     except msgspec.DecodeError as error:
         raise RequestError(
-            f"--tool: {path} is no JSON of a function or a list: {error}."
+            f"--tool: {path} is no JSON of a function or a list: {error}. {FORM}"
         ) from error
     tools = found if isinstance(found, list) else [found]
     for tool in tools:
         tool.setdefault("type", "function")
         if not isinstance(tool.get("name"), str):
-            raise RequestError(
-                f"--tool: {path}: a tool needs a `name`, and usually `description` and "
-                "`parameters`, a JSON schema; with `command`, a list of words, that program is run "
-                "with the arguments on its standard input."
-            )
+            raise RequestError(f"--tool: {path}: a tool without a name. {FORM}")
     return tools
 
 

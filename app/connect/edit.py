@@ -14,6 +14,8 @@ import msgspec
 from mlx_responses.errors import Failure
 
 BACKUP = ".before-mlx-responses"
+PRIVATE = 0o600
+"""Of a new file, which may hold a key; one that was there keeps its own rights."""
 
 
 class CannotConnect(Failure):
@@ -113,19 +115,20 @@ def diffs(edits: Sequence[Edit]) -> Iterator[str]:
 
 def _write(edit: Edit, earlier: Written | None) -> Written:
     """Write one file. The backup is the text before the first connect, not of the last one."""
-    before = edit.before
-    backup = earlier.backup if earlier is not None else None
+    before, backup, mode = edit.before, earlier.backup if earlier is not None else None, PRIVATE
+    if before is not None:
+        mode = edit.path.stat().st_mode & 0o777
     if before is not None and (earlier is None or _is_changed(earlier)):
         backup = edit.path.with_name(edit.path.name + BACKUP)
-        _replace(backup, before)
-    _replace(edit.path, edit.after)
+        _replace(backup, before, mode)
+    _replace(edit.path, edit.after, mode)
     return Written(edit.path, _digest(edit.after), backup)
 
 
 def _restore(one: Written) -> None:
     try:
         if one.backup is not None:
-            os.replace(one.backup, one.path)
+            os.replace(one.backup, one.path.resolve())
         else:
             one.path.unlink(missing_ok=True)
     except OSError as error:
@@ -141,15 +144,23 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _replace(path: Path, text: str) -> None:
-    """Write whole or not at all: an agent may read it meanwhile."""
+def _replace(path: Path, text: str, mode: int = PRIVATE) -> None:
+    """Write whole or not at all: an agent may read it meanwhile. A link goes on leading there."""
+    path = path.resolve()
+    fresh = path.with_name(path.name + ".new")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        fresh = path.with_name(path.name + ".new")
-        fresh.write_text(text, "utf-8")
+        fresh.unlink(missing_ok=True)
+        with open(fresh, "x", encoding="utf-8", opener=_private) as file:
+            file.write(text)
+        fresh.chmod(mode)
         os.replace(fresh, path)
     except OSError as error:
         raise CannotConnect(f"Cannot write {path}: {error}.") from error
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, PRIVATE)
 
 
 def _path(kind: type, raw: object) -> object:

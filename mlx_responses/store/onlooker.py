@@ -32,7 +32,10 @@ class Onlooker:
         """Raises `NotFound` where there is no file yet."""
         self.path = path.absolute()
         if not path.exists():
-            raise NotFound(f"There is no database at {path}: nothing was stored yet.")
+            raise NotFound(
+                f"There is no database at {path}: nothing was stored yet. "
+                "`mlx-responses serve` makes it."
+            )
         self._readers = Readers(self.path)
 
     def close(self) -> None:

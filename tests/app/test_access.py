@@ -32,7 +32,7 @@ def test_a_key_is_made_listed_and_taken_back(keys):
     assert "cannot be shown again" in told
     assert keys("list")[1] == "anna"
     assert keys("rm", "anna")[0] == 0
-    assert keys("list")[1] == ""
+    assert keys("list")[1:] == ("", "There are no keys. Make one: mlx-responses keys add NAME\n")
     assert keys("rm", "anna")[0] == 1
     assert keys("add")[0] == 2
 
@@ -51,6 +51,13 @@ def test_the_data_is_for_the_user_alone(tmp_path):
     access.make_private(Settings(data_dir=folder))
     assert folder.stat().st_mode & 0o777 == 0o700
     assert (folder / "responses.db").stat().st_mode & 0o777 == 0o600
+
+
+def test_files_that_are_no_certificate_are_refused_before_a_model_is_loaded(tmp_path):
+    wrong = tmp_path / "wrong.pem"
+    wrong.write_text("no certificate")
+    with pytest.raises(SettingsError, match=r"wrong\.pem are not a certificate and its key"):
+        access.check(Settings(tls_cert=wrong, tls_key=wrong, data_dir=tmp_path))
 
 
 def certificate(folder):

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import socket
+import struct
 import time
 from collections.abc import Iterator
 from urllib.parse import urlsplit
@@ -49,8 +50,8 @@ async def app(scope, receive, send):
 
 
 @contextlib.contextmanager
-def bounded(**limits) -> Iterator[tuple[str, uvicorn.Server]]:
-    """A server of `app` with these bounds."""
+def bounded(idle_seconds=5, **limits) -> Iterator[tuple[str, uvicorn.Server]]:
+    """A server of `app` with these bounds; connections may be idle for so long."""
     servers = []
 
     async def main(say, stop):
@@ -62,6 +63,7 @@ def bounded(**limits) -> Iterator[tuple[str, uvicorn.Server]]:
             ws_per_message_deflate=False,
             lifespan="off",
             log_config=None,
+            timeout_keep_alive=idle_seconds,
             timeout_graceful_shutdown=1,
         )
         server = uvicorn.Server(config)
@@ -231,6 +233,21 @@ def test_a_reader_that_reads_no_more_is_cut_off_and_little_is_kept_for_it(path):
 
         assert seconds_until(cut) > 0.3
         assert 0 < max(kept) <= len(body) + 2 * len(PIECE) if path == b"/ " else 3 * len(PIECE)
+
+
+def test_a_client_that_resets_its_connection_is_not_told_to_have_read_nothing(caplog):
+    with bounded(idle_seconds=0.2, unread_seconds=0.1) as (url, server):
+        with raw(url) as one:
+            one.sendall(GET)
+            assert one.recv(12) == b"HTTP/1.1 200"
+            (protocol,) = server.server_state.connections
+            seconds_until(lambda: protocol.timeout_keep_alive_task)
+            # Closed with a reset, like a client's that leaves before the last bytes.
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        seconds_until(lambda: not server.server_state.connections)
+        idle = protocol.timeout_keep_alive_task
+        seconds_until(lambda: idle.cancelled() or idle.when() < protocol.loop.time() - 0.3)
+    assert caplog.text == ""
 
 
 def open_socket(url, **options):

@@ -75,11 +75,33 @@ def test_the_version_is_the_packages(capsys):
 
 
 @pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (["bench", "--streams", "0"], "argument --streams: must be a whole number of at least 1"),
+        (["bench", "--rounds", "x"], "--rounds: must be a whole number of at least 1, not 'x'"),
+        (["ask", "--max-tokens", "0", "Hi"], "--max-tokens: must be a whole number of at least 1"),
+        (["ask", "--temperature", "hot", "Hi"], "--temperature: must be a number, not 'hot'"),
+        (["logs", "-n", "-3"], "-n/--lines: must be a whole number of at least 0, not '-3'"),
+        (["connect", "nope"], "invalid choice: 'nope'"),
+        (["service"], "arguments are required: action"),
+    ],
+)
+def test_a_wrong_flag_is_told_with_what_is_wanted_and_where_help_is(capsys, given, said):
+    with pytest.raises(SystemExit) as left:
+        main(given)
+    told = capsys.readouterr().err
+    assert left.value.code == 2
+    assert said in told
+    assert told.endswith(f"mlx-responses {given[0]} --help tells more.\n")
+
+
+@pytest.mark.parametrize(
     ("flags", "said"),
     [
         (["--port", "abc"], "port: must be 0..65535, got 'abc' (from --port)"),
         (["--models", "/no/such.toml"], "/no/such.toml"),
         (["--model", "other"], "model: The model 'other' does not exist here."),
+        (["--model", "org/name"], "or fetch it: mlx-responses pull org/name."),
         (["--data-dir", "/dev/null/x"], "data_dir: cannot make /dev/null/x"),
     ],
 )

@@ -56,6 +56,7 @@ def test_help_shows_every_field_with_its_flag_and_default_under_a_heading():
     for field in msgspec.structs.fields(Settings):
         assert f"--{field.name.replace('_', '-')} " in shown
         assert field.default in (None, "") or f"default {field.default}" in shown
+    assert "least level logged (debug, info, warning, error); default info" in shown
     assert all(f"{title}:" in shown for title in GROUPS)
     assert len(parser.format_help().splitlines()) < 110
 

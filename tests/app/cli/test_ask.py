@@ -2,12 +2,16 @@
 
 import io
 import json
+import os
+import pty
+import subprocess
 import sys
 
 import msgspec
 import pytest
 
 from mlx_responses.app.__main__ import main
+from tests.serving import COMMAND
 
 TOOL = {
     "name": "get_weather",
@@ -121,6 +125,25 @@ def test_chat_remembers_what_was_said_until_it_begins_anew(call):
     assert "pocket" in err
     assert "'gpt-9' does not exist" in err
     assert "/new           begin anew" in err
+
+
+def test_at_a_terminal_a_line_comes_back_by_the_arrow_keys(pocket_server, tmp_path):
+    ours, theirs = pty.openpty()
+    words = ["chat", "--url", pocket_server, "--data-dir", str(tmp_path)]
+    with os.fdopen(ours, "r+b", 0) as screen:
+        with subprocess.Popen([*COMMAND, *words], stdin=theirs, stdout=theirs) as process:
+            os.close(theirs)
+            shown = b""
+            for typed in (b"/model nope\n", b"\x1b[A\n", b"/exit\n"):
+                while not shown.endswith(b"> "):
+                    shown += screen.read(4096)
+                screen.write(typed)
+                shown = b""
+                while b"\n" not in shown:
+                    shown += screen.read(4096)
+                if typed.startswith(b"\x1b"):
+                    assert b"/model nope" in shown
+        assert process.returncode == 0
 
 
 def test_without_a_server_one_is_started_for_the_question(call, tmp_path):

@@ -38,6 +38,11 @@ def test_it_tells_where_it_is_and_what_it_holds(data, capsys):
     assert 0 < found["used_bytes"] <= found["file_bytes"]
 
 
+def test_its_path_alone_can_be_had(data, capsys):
+    assert db(data, "path") == 0
+    assert capsys.readouterr().out == f"{data / 'responses.db'}\n"
+
+
 def test_the_newest_chain_is_exported_whole_as_markdown(data, capsys):
     assert db(data, "export") == 0
     text = capsys.readouterr().out
@@ -63,7 +68,7 @@ def test_a_backup_is_a_database_and_replaces_no_file(data, tmp_path, capsys):
         assert copied.execute("SELECT count(*) FROM responses").fetchone() == (2,)
     copied.close()
     assert db(data, "backup", str(target)) == 1
-    assert "exists" in capsys.readouterr().err
+    assert "is there already, and a backup replaces no file" in capsys.readouterr().err
 
 
 def test_vacuum_needs_the_file_for_itself_and_the_rest_does_not(data, tmp_path, capsys):

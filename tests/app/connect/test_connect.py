@@ -105,6 +105,22 @@ def test_a_file_changed_since_is_not_overwritten_unless_forced(ledger, tmp_path)
     assert path.read_text() == "before"
 
 
+def test_a_file_keeps_its_rights_and_a_link_its_place_and_new_ones_are_private(ledger, tmp_path):
+    real, linked, new = tmp_path / "dotfiles.json", tmp_path / "a.json", tmp_path / "new.json"
+    real.write_text("before")
+    real.chmod(0o640)
+    linked.symlink_to(real)
+    ledger.write("pi", [Edit(linked, "ours"), Edit(new, "ours")])
+    assert (linked.is_symlink(), real.read_text()) == (True, "ours")
+    assert [path.stat().st_mode & 0o777 for path in (real, new)] == [0o640, 0o600]
+    ledger.undo("pi")
+    assert (linked.is_symlink(), real.read_text(), real.stat().st_mode & 0o777) == (
+        True,
+        "before",
+        0o640,
+    )
+
+
 def test_what_was_never_connected_cannot_be_disconnected(ledger):
     with pytest.raises(CannotConnect, match="nothing was written"):
         ledger.undo("codex")
@@ -165,6 +181,13 @@ def test_what_is_told_is_where_the_server_runs_that_is_there(at_home, capsys):
     assert '"model": "qwen3-8b"' in told
     assert "http://mac.local:1/v1/" in named
     assert '"model": "pocket"' in named
+
+
+def test_the_server_of_other_data_can_be_meant(tmp_path, capsys):
+    running = Server(pid=1, url="http://127.0.0.1:9000", model="qwen3-8b", version="0")
+    with announced(tmp_path, running):
+        assert main(["connect", "curl", "--data-dir", str(tmp_path)]) == 0
+    assert "http://127.0.0.1:9000/v1/" in capsys.readouterr().out
 
 
 def test_a_port_that_no_server_has_picked_yet_cannot_be_told(at_home, monkeypatch, capsys):
