@@ -50,7 +50,7 @@ class Models(msgspec.Struct, frozen=True, kw_only=True):
     models: list[codex.Entry]
 
 
-READY = Operation(summary="Can turns be run and kept?", answer=Ready, refusals=(503,))
+READY = Operation(summary="Can turns be run and kept?", answer=Ready)
 
 
 def routes(live: Live) -> list[HTTPRouteHandler]:

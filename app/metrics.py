@@ -1,6 +1,6 @@
 """GET /metrics: what the server does and what turns cost, for Prometheus. Counts nothing."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from litestar import Response, get
@@ -55,14 +55,19 @@ class _Collector:
         yield _gauge("memory_bytes", "Memory of MLX in use.", engine.memory_bytes)
         yield _gauge("prefix_bytes", "KV caches kept in memory.", engine.prefix_bytes)
         yield _gauge("disk_bytes", "KV caches kept on disk.", engine.disk_bytes)
-        turns = CounterMetricFamily(f"{PREFIX}_turns", "Ended turns.", labels=["model", "status"])
-        for (model, ending), count in meter.turns.items():
-            turns.add_metric([model, ending], count)
-        yield turns
-        tokens = CounterMetricFamily(f"{PREFIX}_tokens", "Tokens.", labels=["model", "kind"])
-        for (model, kind), count in meter.tokens.items():
-            tokens.add_metric([model, kind], count)
-        yield tokens
+        yield _gauge("memory_budget_bytes", "Memory there is for models.", engine.memory.budget)
+        models = GaugeMetricFamily(
+            f"{PREFIX}_model_bytes", "Models in memory, or on their way.", labels=["model", "state"]
+        )
+        for model in engine.models:
+            models.add_metric([model.name, model.state], model.weights_bytes)
+        yield models
+        yield CounterMetricFamily(
+            f"{PREFIX}_generated_tokens", "Tokens as they are made.", value=engine.generated
+        )
+        yield _counter("turns", "Ended turns.", ("model", "status"), meter.turns)
+        yield _counter("tokens", "Tokens of ended turns.", ("model", "kind"), meter.tokens)
+        yield _counter("failures", "Failed turns, by error.", ("model", "code"), meter.failures)
         yield CounterMetricFamily(
             f"{PREFIX}_broken_arguments",
             "Calls that do not keep to parameters that were not strict.",
@@ -72,6 +77,15 @@ class _Collector:
             "first_token_seconds", "From the queue to a first token.", meter.first_token_ms
         )
         yield _histogram("token_seconds", "Between the tokens of a turn, its mean.", meter.token_ms)
+
+
+def _counter(
+    name: str, told: str, labels: tuple[str, str], counted: Mapping[tuple[str, str], int]
+) -> Metric:
+    family = CounterMetricFamily(f"{PREFIX}_{name}", told, labels=labels)
+    for values, count in counted.items():
+        family.add_metric(values, count)
+    return family
 
 
 def _gauge(name: str, told: str, value: float) -> Metric:

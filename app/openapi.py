@@ -38,9 +38,10 @@ REFUSALS = {
     415: "The body is not said to be JSON.",
     429: "A bound is reached; `retry-after` says in how many seconds to come back.",
     500: "The server had an error; its log has the request's id.",
-    503: "Turns cannot be run or kept now.",
+    503: "Turns cannot be run or kept now, or too many connections are open; `retry-after` says in "
+    "how many seconds to come back, where it is known.",
 }
-ALWAYS = (401, 403, 500)
+ALWAYS = (401, 403, 500, 503)
 WITH_BODY = (400, 413, 415)
 TAGS = {
     "/v1/responses": "Responses",
@@ -166,7 +167,7 @@ def _answers(path: str, operation: Operation, schema_of: dict[str, Schema]) -> S
 
 def _refusal(status: int) -> Schema:
     headers = {HEADER: _header("to look for in the server's log")}
-    if status == 429:
+    if status in (429, 503):
         headers["retry-after"] = _header("seconds")
     content = {JSON: {"schema": {"$ref": "#/components/schemas/ErrorEnvelope"}}}
     return {"description": REFUSALS[status], "headers": headers, "content": content}

@@ -79,10 +79,17 @@ class Meter:
         self.token_ms = Histogram((1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1000))
         """Mean time between the tokens of a turn."""
         self.failed: deque[FailedTurn] = deque(maxlen=FAILED)
+        self.failures: Counter[tuple[str, str]] = Counter()
+        """All that failed, by model and the code of the error."""
 
     def broke(self) -> None:
         """A call does not keep to its parameters. Called on one thread, that of grammars."""
         self.broken_arguments += 1
+
+    def fail(self, turn: FailedTurn) -> None:
+        """A turn has failed."""
+        self.failed.append(turn)
+        self.failures[turn.model, turn.error.code] += 1
 
     def note(self, cost: Cost) -> None:
         """A turn has ended."""

@@ -105,7 +105,7 @@ class Recorder:
         if final.error is not None:
             owner, made_at = planned.context.owner, final.created_at
             failed = FailedTurn(final.id, final.model, owner, made_at, final.error)
-            self.meter.failed.append(failed)
+            self.meter.fail(failed)
         if not final.store:
             return final, events
         last = await events_log.closing(encoded(events)) if events_log is not None else []

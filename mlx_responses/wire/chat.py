@@ -23,7 +23,6 @@ from mlx_responses.wire.request import (
     PromptCacheOptions,
     Retention,
     StopText,
-    StreamOptions,
     Tier,
     UnitFloat,
     Verbosity,
@@ -156,6 +155,13 @@ class ToolMessage(ChatMessage, frozen=True, gc=False, tag="tool"):
 Messages = SystemMessage | DeveloperMessage | UserMessage | AssistantMessage | ToolMessage
 
 
+class ChatStreamOptions(msgspec.Struct, frozen=True):
+    """How chunks are framed."""
+
+    include_obfuscation: Annotated[bool | None, honoured("chunks are never padded")] = None
+    include_usage: Annotated[bool | None, honoured("a last chunk has the usage")] = None
+
+
 class CreateChat(msgspec.Struct, frozen=True, kw_only=True):
     """One request as it was decoded. None is "not said"."""
 
@@ -165,7 +171,7 @@ class CreateChat(msgspec.Struct, frozen=True, kw_only=True):
         honoured("become the items of the input"),
     ]
     stream: Annotated[bool, honoured("chunks as server-sent events")] = False
-    stream_options: StreamOptions | None = None
+    stream_options: ChatStreamOptions | None = None
     temperature: Annotated[
         Annotated[float, Meta(ge=0, le=2)] | None, honoured("0 is greedy; else the model's own")
     ] = None

@@ -41,7 +41,9 @@ def test_paths_have_their_verbs_bodies_and_refusals(document):
     body = create["requestBody"]["content"]["application/json"]
     assert body["schema"] == {"$ref": "#/components/schemas/CreateResponse"}
     assert set(create["responses"]["200"]["content"]) == {"application/json", "text/event-stream"}
-    assert {"400", "401", "403", "404", "413", "415", "429", "500"} <= set(create["responses"])
+    assert {"400", "401", "403", "404", "413", "415", "429", "500", "503"} <= set(
+        create["responses"]
+    )
     listed = document["paths"]["/api/responses"]["get"]["parameters"]
     assert [one["name"] for one in listed] == [
         "limit", "order", "after", "model", "status", "q", "metadata",
