@@ -8,10 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from .edit import CannotConnect, Edit
-from .place import ANY_KEY, PROVIDER, Place
-
-OUTPUT_TOKENS = 8192
-"""Room for an answer that agents plan with; the server itself sets no such bound."""
+from .place import ANY_KEY, OUTPUT_TOKENS, PROVIDER, Place
 
 
 def opencode(place: Place) -> list[Edit]:

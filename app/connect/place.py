@@ -11,6 +11,8 @@ PROVIDER = "mlx-responses"
 """Our name in agents' files. Not "openai": Codex takes that for a hosted service."""
 ANY_KEY = "local"
 """For clients that insist on a key where this server wants none."""
+OUTPUT_TOKENS = 8192
+"""Room for an answer that agents plan with; the server itself sets no such bound."""
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True):

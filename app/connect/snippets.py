@@ -3,7 +3,10 @@
 from collections.abc import Callable
 from string import Template
 
-from .place import ANY_KEY, Place
+from .place import ANY_KEY, OUTPUT_TOKENS, Place
+
+WINDOW = 32_768
+"""Tokens that an agent is told of a model whose window models.toml does not say."""
 
 Snippet = Callable[[Place], str]
 
@@ -12,7 +15,14 @@ def _of(text: str) -> Snippet:
     template = Template(text.lstrip("\n"))
 
     def filled(place: Place) -> str:
-        return template.substitute(url=place.url, model=place.model, key=place.key or ANY_KEY)
+        window = place.context_window or WINDOW
+        return template.substitute(
+            url=place.url,
+            model=place.model,
+            key=place.key or ANY_KEY,
+            window=window,
+            output=min(OUTPUT_TOKENS, window // 2),
+        )
 
     return filled
 
@@ -35,6 +45,45 @@ llm openai endpoint $url --responses -m $model "Hello!"
 """),
     "aider": _of("""
 OPENAI_API_BASE=$url OPENAI_API_KEY=$key aider --model openai/responses/$model
+"""),
+    "continue": _of("""
+# models.toml in the config directory of mlx-responses, then restart it: Continue takes
+# the Responses API only for models of such a name, and chat completions for all others
+[aliases]
+gpt-5-codex = "$model"
+
+# ~/.continue/config.yaml
+name: mlx-responses
+version: 1.0.0
+schema: v1
+models:
+  - name: mlx-responses
+    provider: openai
+    model: gpt-5-codex
+    apiBase: $url
+    apiKey: $key
+"""),
+    "vscode": _of("""
+// Chat: Manage Language Models, Add Models, Custom Endpoint; what opens is chatLanguageModels.json
+[
+  {
+    "name": "mlx-responses",
+    "vendor": "customendpoint",
+    "apiKey": "$key",
+    "apiType": "responses",
+    "models": [
+      {
+        "id": "$model",
+        "name": "$model",
+        "url": "$url/responses",
+        "toolCalling": true,
+        "vision": false,
+        "maxInputTokens": $window,
+        "maxOutputTokens": $output
+      }
+    ]
+  }
+]
 """),
     "qwen-code": _of("""
 OPENAI_BASE_URL=$url OPENAI_API_KEY=$key OPENAI_MODEL=$model qwen    # chat completions

@@ -6,6 +6,7 @@ import sys
 import tomllib
 
 import pytest
+import yaml
 
 from mlx_responses.app.__main__ import main
 from mlx_responses.app.connect import AGENTS, SNIPPETS, CannotConnect, Edit, Ledger, Place
@@ -208,6 +209,18 @@ def test_every_agent_of_the_table_has_a_way(place):
     for name, snippet in SNIPPETS.items():
         assert "pocket" in snippet(place), name
         assert place.url in snippet(place), name
+
+
+def test_vscode_and_continue_get_files_that_parse(place):
+    _, _, text = SNIPPETS["vscode"](place).partition("\n")
+    [provider] = json.loads(text)
+    [model] = provider["models"]
+    assert (provider["apiType"], model["url"]) == ("responses", f"{place.url}/responses")
+    assert (model["maxInputTokens"], model["maxOutputTokens"]) == (32768, 8192)
+    aliases, _, config = SNIPPETS["continue"](place).partition("# ~/.continue/config.yaml\n")
+    assert tomllib.loads(aliases) == {"aliases": {"gpt-5-codex": "pocket"}}
+    [model] = yaml.safe_load(config)["models"]
+    assert (model["model"], model["apiBase"]) == ("gpt-5-codex", place.url)
 
 
 @pytest.mark.parametrize("name", ["curl", "openai-python"])
