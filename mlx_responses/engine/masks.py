@@ -59,10 +59,9 @@ class MaskRows:
         """A row of a guide's words, kept if the state has a name. What the words do not reach is
         not allowed. Raises `NothingAllowed`.
         """
-        fitted = self._fitted(np.asarray(words, dtype="<u4"))
-        if not fitted.any():
+        row = self._place(self._fitted(np.asarray(words, dtype="<u4")))
+        if row.size == 0:
             raise NothingAllowed("the grammar allows no token here")
-        row = self._place(fitted)
         if state is not None:
             self._kept[state] = row
             if len(self._kept) > self._most:
@@ -70,6 +69,8 @@ class MaskRows:
         return row
 
     def _fitted(self, words: Words) -> Words:
+        if len(words) == self._words and not self._vocab_size % 32:
+            return words
         fitted = np.zeros(self._words, np.uint32)
         reached = min(self._words, len(words))
         fitted[:reached] = words[:reached]
@@ -82,17 +83,22 @@ class MaskRows:
         return MaskRow(words, placed, int(np.bitwise_count(words).sum()))
 
 
-def unpack(xp: Any, packed: Any, vocab_size: int) -> Any:
-    """Whether each token is allowed (rows, vocabulary), of packed rows (rows, words)."""
-    if xp is np:
-        bits = np.unpackbits(packed.view(np.uint8), axis=-1, count=vocab_size, bitorder="little")
-        return bits.view(np.bool_)
-    bits = (packed[:, :, None] >> mx.arange(32, dtype=mx.uint32)) & 1
-    return bits.reshape(packed.shape[0], -1)[:, :vocab_size].astype(mx.bool_)
+CEILINGS = np.where(
+    np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1, bitorder="little") > 0,
+    np.float32(np.inf),
+    np.float32(-np.inf),
+)
+"""How high eight logits may be (256, 8), by the byte of a mask that stands for them. Bit by
+bit it takes three to ten times as long."""
 
 
 def apply(xp: Any, logits: Any, rows: Sequence[MaskRow]) -> Any:
-    """Logits (rows, vocabulary) with -inf where a row's mask forbids."""
-    return xp.where(
-        unpack(xp, xp.stack([row.placed for row in rows]), logits.shape[-1]), logits, -np.inf
-    )
+    """Logits (rows, vocabulary), on the host float32, with -inf where a row's mask forbids."""
+    packed = xp.stack([row.placed for row in rows])
+    size = logits.shape[-1]
+    if xp is np:
+        highest = CEILINGS.take(packed.view(np.uint8), axis=0).reshape(len(rows), -1)[:, :size]
+        return np.fmin(logits, highest, out=highest)  # -inf also for what is no number
+    bits = (packed[:, :, None] >> mx.arange(32, dtype=mx.uint32)) & 1
+    allowed = bits.reshape(len(rows), -1)[:, :size].astype(mx.bool_)
+    return mx.where(allowed, logits, -np.inf)

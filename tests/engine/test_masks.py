@@ -18,7 +18,8 @@ def rows(xp, vocab_size=40, **options):
 
 
 def allowed(xp, row, vocab_size=40):
-    return set(np.flatnonzero(np.array(masks.unpack(xp, row.placed[None], vocab_size))[0]).tolist())
+    logits = xp.zeros((1, vocab_size), dtype=xp.float32)
+    return set(np.flatnonzero(np.array(masks.apply(xp, logits, [row]))[0] == 0).tolist())
 
 
 @on
@@ -43,6 +44,19 @@ def test_only_masked_rows_lose_tokens(xp):
     masked = np.array(masks.apply(xp, logits, [made.make([6], None), made.everything]))
     assert np.flatnonzero(np.isfinite(masked[0])).tolist() == [1, 2]
     assert np.isfinite(masked[1]).all()
+
+
+@on
+@given(st.integers(1, 99), st.integers(1, 2**32 - 1), st.floats(width=32))
+def test_what_is_allowed_stays_to_the_bit_and_the_rest_can_never_be_chosen(xp, size, word, logit):
+    row = rows(xp, size).everything if size < 32 else rows(xp, size).make([word], None)
+    logits = xp.array(np.full((1, size), logit, np.float32))
+    masked = np.array(masks.apply(xp, logits, [row]))[0]
+    for token in range(size):
+        if not row.allows(token):
+            assert masked[token] == -np.inf
+        elif not np.isnan(logit):
+            assert masked[token].tobytes() == np.float32(logit).tobytes()
 
 
 @given(st.sets(st.integers(0, 99), min_size=1))
