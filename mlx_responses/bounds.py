@@ -33,6 +33,7 @@ from mlx_responses.grammar.calls import (
     fixed_text,
     thought,
 )
+from mlx_responses.grammar.cost import MOST_US, TooLarge, check
 from mlx_responses.grammar.freeform import write_input, write_spread_input
 from mlx_responses.grammar.spread import Pairs, write_spread
 from mlx_responses.offer import Offer, Offered
@@ -225,9 +226,30 @@ def ways_of(dialect: Dialect, allowed: Sequence[Offered], grammars: Grammars) ->
 
     Raises `RequestError` for a tool whose arguments cannot be promised.
     """
-    return [
-        (_form(form), [_tool(one, form, grammars) for one in allowed]) for form in dialect.forms
-    ]
+    return [(_form(form), _tools(form, allowed, grammars)) for form in dialect.forms]
+
+
+def _tools(form: Brackets, allowed: Sequence[Offered], grammars: Grammars) -> list[Tool]:
+    """The tools, as many as need be of those that are not strict with any arguments at all, the
+    largest first: together they take no longer than one request may wait.
+    """
+    tools = [_tool(one, form, grammars) for one in allowed]
+    loose = [at for at, one in enumerate(allowed) if _is_loose(one)]
+    while loose and sum(tool.arguments.cost_us for tool in tools) > MOST_US:
+        largest = max(loose, key=lambda at: tools[at].arguments.cost_us)
+        loose.remove(largest)
+        tools[largest] = _unheld(allowed[largest], form, grammars)
+    return tools
+
+
+def _is_loose(one: Offered) -> bool:
+    return not isinstance(one.tool, CustomTool) and not one.function.strict
+
+
+def _unheld(one: Offered, form: Brackets, grammars: Grammars) -> Tool:
+    """A tool whose arguments may be any object."""
+    written = _arguments(one, ANY_OBJECT, form, grammars)
+    return Tool(one.shown, Written(written.grammar, ("all of it, which is too large",)))
 
 
 def _form(brackets: Brackets) -> Form:
@@ -259,34 +281,40 @@ def _impossible(draft: Draft, param: str) -> RequestError:
 
 def _tool(one: Offered, brackets: Brackets, grammars: Grammars) -> Tool:
     function = one.function
-    schema = function.parameters
-    pairs = _pairs(brackets, schema)
     if isinstance(one.tool, CustomTool):
-        form = one.tool.format
-        syntax, text = (
-            (form.syntax, form.definition) if isinstance(form, GrammarFormat) else (None, "")
-        )
-        if pairs is None:
-            written = at(f"{one.path}.format", lambda: write_input(syntax, text))
-        else:
-            written = at(
-                f"{one.path}.format",
-                lambda: write_spread_input(syntax, text, pairs, grammars.vocabulary),
-            )
-        return Tool(one.shown, written)
-    schema = NO_ARGUMENTS if schema is None else schema
-    strict = bool(function.strict)
-    if pairs is not None:
-        written = at(
-            f"{one.path}.parameters",
-            lambda: write_spread(schema, pairs, grammars.vocabulary, strict=strict),
-        )
-        return Tool(one.shown, written)
-    written = at(
-        f"{one.path}.parameters",
-        lambda: write_schema(schema, strict=strict, only_object=True, ordered=strict),
-    )
-    return Tool(one.shown, written)
+        return Tool(one.shown, at(f"{one.path}.format", lambda: _input(one, brackets, grammars)))
+    schema = NO_ARGUMENTS if function.parameters is None else function.parameters
+
+    def make() -> Tool:
+        try:
+            written = _arguments(one, schema, brackets, grammars)
+            check(written.cost_us, "invalid_json_schema")
+            return Tool(one.shown, written)
+        except TooLarge:
+            if function.strict:
+                raise
+            return _unheld(one, brackets, grammars)
+
+    return at(f"{one.path}.parameters", make)
+
+
+def _input(one: Offered, brackets: Brackets, grammars: Grammars) -> Written:
+    """A custom tool's."""
+    form = one.tool.format if isinstance(one.tool, CustomTool) else None
+    syntax, text = (form.syntax, form.definition) if isinstance(form, GrammarFormat) else (None, "")
+    pairs = _pairs(brackets, one.function.parameters)
+    if pairs is None:
+        return write_input(syntax, text)
+    return write_spread_input(syntax, text, pairs, grammars.vocabulary)
+
+
+def _arguments(one: Offered, schema: Any, brackets: Brackets, grammars: Grammars) -> Written:
+    """A function's, held to the schema; they are read back by what its parameters say."""
+    strict = bool(one.function.strict)
+    pairs = _pairs(brackets, one.function.parameters)
+    if pairs is None:
+        return write_schema(schema, strict=strict, only_object=True, ordered=strict)
+    return write_spread(schema, pairs, grammars.vocabulary, strict=strict)
 
 
 def _pairs(brackets: Brackets, schema: Any) -> Pairs | None:

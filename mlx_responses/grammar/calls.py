@@ -172,7 +172,8 @@ def calling_or_document(
     rules: dict[str, Piece] = {**first.rules, **second.rules}
     rules["answer"] = alt([Rule(first.start), Rule(second.start)])
     whole = Grammar("answer", rules, (*first.lines, *second.lines))
-    return grammars.written(Written(whole, (*calls.relaxed, *document.relaxed)))
+    spent_us = calls.spent_us + document.spent_us
+    return grammars.written(Written(whole, (*calls.relaxed, *document.relaxed), spent_us))
 
 
 def after_text(vocabulary: Vocabulary, text: str, document: Written) -> Written:
@@ -180,7 +181,8 @@ def after_text(vocabulary: Vocabulary, text: str, document: Written) -> Written:
     grammar = document.grammar
     body = seq(*fixed(vocabulary, text), Rule(grammar.start))
     rules = {**grammar.rules, "behind": body}
-    return Written(Grammar("behind", rules, grammar.lines), document.relaxed)
+    whole = Grammar("behind", rules, grammar.lines)
+    return Written(whole, document.relaxed, document.spent_us)
 
 
 class _Calls:
@@ -206,7 +208,8 @@ class _Calls:
             pieces = [*self.text(head), Rule(arguments.start), *self.text(self._form.foot)]
             options.append(seq(*pieces))
         rules["call"] = alt(options)
-        return Written(Grammar("call", rules, tuple(lines)), tuple(relaxed))
+        spent_us = sum(tool.arguments.spent_us for tool in self._tools)
+        return Written(Grammar("call", rules, tuple(lines)), tuple(relaxed), spent_us)
 
     def required(self, parallel: bool) -> Written:
         """One call, or one and more."""
@@ -215,7 +218,7 @@ class _Calls:
         after = seq(*self.text(self._form.separator), marked)
         body = seq(marked, rep(after, 0, None)) if parallel else marked
         rules = {**one.grammar.rules, "calls": body}
-        return Written(Grammar("calls", rules, one.grammar.lines), one.relaxed)
+        return Written(Grammar("calls", rules, one.grammar.lines), one.relaxed, one.spent_us)
 
     def text(self, text: str) -> list[Piece]:
         """Fixed text."""

@@ -1,6 +1,7 @@
 """Numbers as pieces: one lexeme where it can be, else llguidance's own, else digit by digit."""
 
 import json
+from decimal import Decimal
 from math import lcm
 
 from mlx_responses.grammar import numbers
@@ -11,6 +12,8 @@ from mlx_responses.grammar.shapes import Number
 
 MAX_MODULUS = 120
 """Rules for numbers told by their remainder."""
+MOST_DIGITS = 2**32 - 1
+"""llguidance's, of a multiple."""
 
 
 def number(shape: Number, rules: dict[str, Piece]) -> list[Piece]:
@@ -28,13 +31,23 @@ def _number(shape: Number) -> Piece:
         if shape.excluded or shape.kind == "fraction" or not shape.multiples:
             raise
     schema: dict[str, object] = {"type": shape.kind}
-    schema["multipleOf"] = _plain(numbers.common_multiple(shape.multiples))
+    whole = {Decimal(1)} if shape.kind == "integer" else set()
+    schema["multipleOf"] = step = _plain(numbers.common_multiple(shape.multiples | whole))
+    if _digits(step) > MOST_DIGITS:
+        raise Unsupported(f"multiples of {step} have too many digits")
     if shape.low is not None:
         schema["exclusiveMinimum" if shape.low_open else "minimum"] = _plain(shape.low)
     if shape.high is not None:
         schema["exclusiveMaximum" if shape.high_open else "maximum"] = _plain(shape.high)
     schema["x-guidance"] = {"whitespace_flexible": False}
     return Numeric(json.dumps(schema))
+
+
+def _digits(step: float) -> int:
+    """A multiple without its point, as llguidance finds it: by floats, which are seldom exact."""
+    while step != int(step):
+        step *= 10
+    return int(step)
 
 
 def _plain(value: object) -> int | float:

@@ -59,7 +59,7 @@ class Document:
         self._pointers = [""]
         self._numbers: dict[str, int] = {}
         self._alike: dict[str, int] = {}
-        """What a flat schema says -> the number of the first that says so."""
+        """What a small schema says -> the number of the first that says so."""
         self._anchors: dict[str, str] = {}
         """Absolute URI, or fragment name with `#` -> pointer."""
         self._bases: dict[str, str] = {}
@@ -131,13 +131,23 @@ class Document:
         if not isinstance(schema, dict | bool):
             raise refused("there is no schema here", pointer)
         number = len(self._schemas)
-        if (said := _flat(schema)) is not None:
+        if (said := self._said(schema)) is not None:
             number = self._alike.setdefault(said, number)
         if number == len(self._schemas):
             self._schemas.append(schema)
             self._pointers.append(pointer)
         self._numbers[pointer] = number
         return number
+
+    def _said(self, schema: Schema) -> str | None:
+        """What a small schema says, its annotations apart: thousands of members are often of a few
+        kinds, and each kind is worked out once. None: it is large, or its place has to do with it.
+        """
+        if isinstance(schema, bool):
+            return repr(schema)
+        elsewhere = _NAMES | _REFERENCES if self._bases else _NAMES
+        said = {key: value for key, value in schema.items() if key not in _IGNORED}
+        return repr(said) if _values_in(said, elsewhere) <= _MAX_ALIKE else None
 
     def add(self, schema: Schema) -> int:
         """The number of a schema from outside, without references."""
@@ -190,22 +200,26 @@ class Document:
 
 
 _IGNORED = frozenset(("title", "description", "default", "examples"))
-_ELSEWHERE = frozenset(("$ref", "$dynamicRef", "$recursiveRef", "$id", "id", "$anchor"))
+_NAMES = frozenset(("$id", "id", "$anchor"))
+_REFERENCES = frozenset(("$ref", "$dynamicRef", "$recursiveRef"))
+_MAX_ALIKE = 24
+"""Values inside a schema that is compared with others: what is larger is seldom said twice."""
 
 
-def _flat(schema: Schema) -> str | None:
-    """What a schema without schemas inside says, annotations apart: thousands of members are often
-    of a few kinds, and each kind is worked out once. None: others may be inside, or refer to it.
+def _values_in(value: Any, elsewhere: frozenset[str]) -> int:
+    """How many JSON values are in one, up to `_MAX_ALIKE` and a few; as many if a key in it says
+    that what it means depends on its place.
     """
-    if isinstance(schema, bool):
-        return None
-    said: list[Any] = []
-    for key, value in schema.items():
-        if key in _IGNORED:
-            continue
-        if key in _ELSEWHERE or isinstance(value, dict):
-            return None
-        if isinstance(value, list) and any(isinstance(part, dict | list) for part in value):
-            return None
-        said += (key, value)
-    return repr(said)
+    parts: Iterable[Any] = ()
+    if isinstance(value, list):
+        parts = value
+    elif isinstance(value, dict):
+        if any(isinstance(value.get(key), str) for key in elsewhere):
+            return _MAX_ALIKE + 1
+        parts = value.values()
+    count = 1
+    for part in parts:
+        count += 1 if isinstance(part, str | int | float | None) else _values_in(part, elsewhere)
+        if count > _MAX_ALIKE:
+            break
+    return count

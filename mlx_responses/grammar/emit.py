@@ -8,8 +8,8 @@ import json
 from collections.abc import Iterable
 from dataclasses import replace
 
-from mlx_responses.grammar import digits, strings
-from mlx_responses.grammar.document import refused
+from mlx_responses.grammar import cost, digits, strings
+from mlx_responses.grammar.document import CODE, refused
 from mlx_responses.grammar.finite import finite
 from mlx_responses.grammar.hits import Hits
 from mlx_responses.grammar.leaves import (
@@ -78,16 +78,23 @@ class Emitter:
         self._braces = Braces(self._rule, unsaid)
         self._names: dict[Want, Rule] = {}
         self._todo: list[Want] = []
-        self._objects = self._lists = 0
+        self._objects = self._lists = self._shapes = self._entries = 0
         self.rules: dict[str, Piece] = {}
 
     def grammar(self, want: Want) -> Grammar:
         """Raises `RequestError` for what cannot be said, and when nothing is left to say."""
         return self._whole(self._rule(want))
 
+    @property
+    def cost_us(self) -> float:
+        """What has been spent so far, without what the size of the grammar tells."""
+        looked_into = cost.WANT * len(self._names) + cost.SHAPE * self._shapes
+        return looked_into + cost.STEP * self._terms.steps + cost.ASK * self._terms.asks
+
     def _whole(self, start: Rule) -> Grammar:
         """All rules that `start` leads to."""
         while self._todo:
+            cost.check(self.cost_us + cost.ENTRY * self._entries, CODE)
             if len(self.rules) > MAX_RULES:
                 raise refused(f"it takes more than {MAX_RULES} rules")
             self._write(self._todo.pop())
@@ -115,6 +122,7 @@ class Emitter:
         try:
             shapes = self._terms.expand(want)
             shapes = tuple(filter(self._sayable, shapes))
+            self._shapes += len(shapes)
             options += scalars(shapes)
             for shape in shapes:
                 options += self._relaxed_options(shape, want)
@@ -233,6 +241,7 @@ class Emitter:
         if len(names) > MAX_RULES:
             raise Unsupported(f"more than {MAX_RULES} names")
         entries: Entries = []
+        self._entries += len(names)
         required = frozenset(shape.required)
         for name in names:
             wanted = member(shape, name)

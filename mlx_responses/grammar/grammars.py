@@ -9,19 +9,22 @@ import hashlib
 import json
 from collections import OrderedDict
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 from threading import Lock
 from typing import Any
 
 from mlx_responses.errors import RequestError
 from mlx_responses.grammar import index, strings
+from mlx_responses.grammar.collector import collecting_later
+from mlx_responses.grammar.cost import check
 from mlx_responses.grammar.document import CODE, Document
 from mlx_responses.grammar.emit import Emitter
 from mlx_responses.grammar.guide import Source
 from mlx_responses.grammar.lark import CODE as GRAMMAR_CODE
-from mlx_responses.grammar.lark import compile_lark, compile_native
+from mlx_responses.grammar.lark import Matching, compile_lark, compile_native
 from mlx_responses.grammar.patterns import Unsupported, parse
-from mlx_responses.grammar.pieces import Grammar, Leaf, to_lark, to_regex
+from mlx_responses.grammar.pieces import Grammar, Lark, Leaf, to_regex
 from mlx_responses.grammar.shapes import Want
 from mlx_responses.grammar.shelf import Shelf
 from mlx_responses.grammar.terms import Terms
@@ -36,11 +39,34 @@ JSON_OBJECT: dict[str, Any] = {"type": "object"}
 
 
 class Written:
-    """A grammar as values, before an engine is chosen: what `calls.py` puts between brackets."""
+    """A grammar as values, before an engine is chosen: what `calls.py` puts between brackets.
 
-    def __init__(self, grammar: Grammar, relaxed: tuple[str, ...] = ()) -> None:
+    relaxed   what it does not hold to, and where
+    spent_us  what writing it cost, beyond what its size tells: see `cost.py`
+    """
+
+    def __init__(
+        self, grammar: Grammar, relaxed: tuple[str, ...] = (), spent_us: float = 0.0
+    ) -> None:
         self.grammar = grammar
         self.relaxed = relaxed
+        self.spent_us = spent_us
+
+    @cached_property
+    def _lark(self) -> tuple[str, float]:
+        lark = Lark()
+        lark.add(self.grammar)
+        return lark.text(self.grammar.start), lark.cost_us
+
+    @property
+    def lark(self) -> str:
+        """Its text for a parser."""
+        return self._lark[0]
+
+    @property
+    def cost_us(self) -> float:
+        """How long a parser of it takes to its first mask, writing the grammar included."""
+        return self.spent_us + self._lark[1]
 
 
 def write_schema(
@@ -57,11 +83,12 @@ def write_schema(
     want: Want = ((1, True),)
     if only_object:
         want = ((terms.document.add(JSON_OBJECT), True), *want)
+    emitter = Emitter(terms, ordered=ordered)
     try:
-        grammar = Emitter(terms, ordered=ordered).grammar(want)
+        grammar = emitter.grammar(want)
     except RecursionError as error:
         raise RequestError("The schema is nested too deeply.", code=CODE) from error
-    return Written(grammar, tuple(terms.relaxed))
+    return Written(grammar, tuple(terms.relaxed), emitter.cost_us)
 
 
 def write_regex(source: str) -> Written:
@@ -110,14 +137,14 @@ class Grammars:
 
         def make() -> tuple[Source, int]:
             written = write_schema(schema, strict=strict, only_object=only_object, ordered=ordered)
-            return self._compiled(key, written.grammar)
+            return self._compiled(key, written, CODE)
 
         return self._made(key, make)
 
     def regex(self, source: str) -> Source:
         """See `write_regex`."""
         key = self._key("regex", source)
-        return self._made(key, lambda: self._compiled(key, write_regex(source).grammar))
+        return self._made(key, lambda: self._compiled(key, write_regex(source), GRAMMAR_CODE))
 
     def lark(self, text: str) -> Source:
         """A Lark grammar. Raises `RequestError`."""
@@ -131,9 +158,8 @@ class Grammars:
 
     def written(self, written: Written) -> Source:
         """A grammar that was put together elsewhere, like that of a call."""
-        text = to_lark(written.grammar)
-        key = self._key("written", text)
-        return self._made(key, lambda: self._compiled(key, written.grammar))
+        key = self._key("written", written.lark)
+        return self._made(key, lambda: self._compiled(key, written, CODE))
 
     def remembered(self, identity: str, make: Callable[[], Source | None]) -> Source | None:
         """A source of several grammars, like that of an agent's tools, which come with every turn:
@@ -141,8 +167,11 @@ class Grammars:
         """
         key = self._key("remembered", identity)
         source = self._known(key)
-        if source is None and (source := make()) is not None:
-            self._keep(key, source, BYTES_OF_MATCHER)
+        if source is None:
+            with collecting_later:
+                source = make()
+            if source is not None:
+                self._keep(key, source, BYTES_OF_MATCHER)
         return source
 
     def _key(self, *parts: Any) -> str:
@@ -156,7 +185,8 @@ class Grammars:
         known = self._known(key)
         if known is not None:
             return known
-        compiled, cost = make()
+        with collecting_later:
+            compiled, cost = make()
         self._keep(key, compiled, cost)
         return compiled
 
@@ -176,14 +206,15 @@ class Grammars:
                 _, (_, freed) = self._kept.popitem(last=False)
                 self._used_bytes -= freed
 
-    def _compiled(self, key: str, grammar: Grammar) -> tuple[Source, int]:
-        regex = to_regex(grammar)
+    def _compiled(self, key: str, written: Written, code: str) -> tuple[Source, int]:
+        regex = to_regex(written.grammar)
         indexed = None if regex is None else self._indexed(key, regex)
         if indexed is not None:
             table, size = indexed
             return table, BYTES_OF_MATCHER + 2 * size
-        text = to_lark(grammar)
-        return compile_lark(self.vocabulary, text), BYTES_OF_MATCHER + 4 * len(text)
+        check(written.cost_us, code)
+        text = written.lark
+        return Matching(self.vocabulary, text), BYTES_OF_MATCHER + 4 * len(text)
 
     def _indexed(self, key: str, regex: str) -> tuple[index.Table, int] | None:
         """An index and its size in bytes: from disk, or made. None: not quick."""
@@ -203,5 +234,5 @@ class Grammars:
         return table, len(data)
 
 
-FORMAT = 1
+FORMAT = 2
 """Goes up when the same request no longer gives the same grammar: old files are then not found."""

@@ -10,11 +10,9 @@ import numpy as np
 from llguidance import LLMatcher, LLParserLimits
 
 from mlx_responses.errors import RequestError
+from mlx_responses.grammar.cost import check, of_foreign
 from mlx_responses.grammar.pieces import EXACT
 from mlx_responses.grammar.vocabulary import Mask, Vocabulary
-
-MAX_GRAMMAR = 4_000_000
-"""Characters of one grammar: the largest real schemas we met make 300,000."""
 
 LIMITS = LLParserLimits(
     initial_lexer_fuel=4_000_000,  # about 80 ms
@@ -31,9 +29,7 @@ class Matching:
     """A compiled grammar. `start` copies the parser, which is cheap."""
 
     def __init__(self, vocabulary: Vocabulary, grammar: str) -> None:
-        """`grammar` as `LLMatcher.grammar_from_lark` gives it. Raises `RequestError`."""
-        if len(grammar) > MAX_GRAMMAR:
-            raise RequestError(f"The grammar is longer than {MAX_GRAMMAR} characters.", code=CODE)
+        """`grammar` is llguidance's own, serialised, or its Lark. Raises `RequestError`."""
         self._vocabulary = vocabulary
         self._lock = Lock()
         self._matcher = LLMatcher(vocabulary.for_matcher, grammar, log_level=0, limits=LIMITS)
@@ -59,13 +55,12 @@ def _first_line(text: str) -> str:
 
 
 def compile_lark(vocabulary: Vocabulary, text: str) -> Matching:
-    """A grammar in llguidance's Lark. Raises `RequestError`."""
-    if not text.startswith(EXACT) and text.count("\n") > MAX_RULES:
-        rules = sum(":" in line for line in text.splitlines())
-        if rules > MAX_RULES:
-            raise RequestError(f"The grammar has more than {MAX_RULES} rules.", code=CODE)
-    exact = text if text.startswith(EXACT) else f"{EXACT}\n{text}"
-    return Matching(vocabulary, LLMatcher.grammar_from_lark(exact))
+    """A grammar from outside in llguidance's Lark. Raises `RequestError`."""
+    rules = sum(":" in line for line in text.splitlines())
+    if rules > MAX_RULES:
+        raise RequestError(f"The grammar has more than {MAX_RULES} rules.", code=CODE)
+    check(of_foreign(text), CODE)
+    return Matching(vocabulary, f"{EXACT}\n{text}")
 
 
 def compile_native(vocabulary: Vocabulary, text: str) -> Matching:
@@ -74,7 +69,10 @@ def compile_native(vocabulary: Vocabulary, text: str) -> Matching:
         serialised = isinstance(json.loads(text), dict)
     except (ValueError, RecursionError):
         serialised = False
-    return Matching(vocabulary, text) if serialised else compile_lark(vocabulary, text)
+    if not serialised:
+        return compile_lark(vocabulary, text)
+    check(of_foreign(text), CODE)
+    return Matching(vocabulary, text)
 
 
 class MatcherGuide:

@@ -77,8 +77,13 @@ def both(parts: list[Lexeme]) -> Lexeme:
 
 
 def either(options: list[Lexeme]) -> Lexeme:
-    """`Either`, or the only option."""
-    return options[0] if len(options) == 1 else Either(tuple(options))
+    """`Either`, or the only option. Of texts alone it is one regex, which is read faster."""
+    if len(options) == 1:
+        return options[0]
+    texts = [option.text for option in options if isinstance(option, Exact) and option.text]
+    if texts and len(texts) == len(options):
+        return Regex("|".join(map(quoted, texts)))
+    return Either(tuple(options))
 
 
 def quoted(text: str) -> str:

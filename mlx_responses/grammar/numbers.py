@@ -8,7 +8,7 @@ from decimal import Decimal
 from functools import lru_cache
 from math import lcm
 
-from mlx_responses.grammar.lexemes import Lexeme, Regex, Without, both
+from mlx_responses.grammar.lexemes import NEVER, Lexeme, Regex, Without, both
 from mlx_responses.grammar.patterns import Unsupported
 
 WHOLE_DIGITS = 30
@@ -207,26 +207,86 @@ def number(
 ) -> Lexeme:
     """`kind` is number, integer or fraction (not whole); `bounds` low, open, high, open."""
     low, low_open, high, high_open = bounds
-    base = {"number": NUMBER, "integer": INTEGER, "fraction": NOT_WHOLE}[kind]
     wants: list[Lexeme] = []
-    if low is not None:
-        wants.append(at_least(low, is_open=low_open))
-    if high is not None:
-        wants.append(at_most(high, is_open=high_open))
+    if kind == "integer":
+        base = whole(_first(low, low_open), _last(high, high_open))
+    else:
+        base = {"number": NUMBER, "fraction": NOT_WHOLE}[kind]
+        if low is not None:
+            wants.append(at_least(low, is_open=low_open))
+        if high is not None:
+            wants.append(at_most(high, is_open=high_open))
     if multiples:
         wants.append(multiple(common_multiple(multiples)))
     wants += [Without(same_number(value)) for value in sorted(excluded)]
-    if kind == "integer" and low is not None and high is not None and not multiples | excluded:
-        return _listed(low, low_open, high, high_open) or both([Regex(base), *wants])
     return both([Regex(base), *wants])
 
 
-def _listed(low: Decimal, low_open: bool, high: Decimal, high_open: bool) -> Lexeme | None:
-    """A short integer range, written out: that spares the engine an intersection."""
-    first = int(low.to_integral_value("ROUND_CEILING"))
-    last = int(high.to_integral_value("ROUND_FLOOR"))
-    first += low_open and first == low
-    last -= high_open and last == high
-    if not 0 <= last - first < 100:
+def _first(low: Decimal | None, is_open: bool) -> int | None:
+    """The smallest whole number that keeps to a bound."""
+    if low is None:
         return None
-    return Regex("|".join(str(value) for value in range(first, last + 1)))
+    _parts(abs(low))
+    first = int(low.to_integral_value("ROUND_CEILING"))
+    return first + 1 if is_open and first == low else first
+
+
+def _last(high: Decimal | None, is_open: bool) -> int | None:
+    """The largest one."""
+    first = _first(None if high is None else -high, is_open)
+    return None if first is None else -first
+
+
+def whole(first: int | None, last: int | None) -> str:
+    """Whole numbers from `first` to `last`, the regex of them alone: it takes no intersection."""
+    if first is None and last is None:
+        return INTEGER
+    options: list[str] = []
+    if first is None or first < 0:
+        nearest = 1 if last is None or last >= 0 else -last
+        if below := _unsigned(nearest, None if first is None else -first):
+            options.append(f"-(?:{'|'.join(below)})")
+    if (first is None or first <= 0) and (last is None or last >= 0):
+        options.append("-?0")
+    if last is None or last > 0:
+        options += _unsigned(max(1, first or 1), last)
+    return "|".join(options) if options else NEVER
+
+
+def _unsigned(first: int, last: int | None) -> list[str]:
+    """Whole numbers from `first` > 0 to `last`, by how many digits they have."""
+    low = str(first)
+    if last is None:
+        more = rf"[1-9][0-9]{{{len(low)},{WHOLE_DIGITS - 1}}}"
+        return [*_as_long(low, "9" * len(low)), *([more] if len(low) < WHOLE_DIGITS else [])]
+    if first > last:
+        return []
+    high = str(last)
+    if len(low) == len(high):
+        return _as_long(low, high)
+    shorter = _as_long(low, "9" * len(low))
+    longer = _as_long("1" + "0" * (len(high) - 1), high)
+    between = rf"[1-9][0-9]{{{len(low)},{len(high) - 2}}}"
+    return [*shorter, *([between] if len(high) - len(low) > 1 else []), *longer]
+
+
+def _as_long(low: str, high: str) -> list[str]:
+    """Digit strings from `low` to `high`, both of one length."""
+    if low == high:
+        return [low]
+    place = next(at for at, (one, other) in enumerate(zip(low, high, strict=True)) if one != other)
+    head, rest = low[:place], len(low) - place - 1
+    least, most = int(low[place]), int(high[place])
+    found: list[str] = []
+    if low[place + 1 :].strip("0"):
+        tails = [*_digits_above(low[place + 1 :]), low[place + 1 :]]
+        found += [f"{head}{least}{tail}" for tail in tails]
+        least += 1
+    ending: list[str] = []
+    if high[place + 1 :].strip("9"):
+        tails = [*_digits_below(high[place + 1 :], leading=False), high[place + 1 :]]
+        ending = [f"{head}{most}{tail}" for tail in tails]
+        most -= 1
+    if least <= most:
+        found.append(f"{head}[{least}-{most}]" + (f"[0-9]{{{rest}}}" if rest else ""))
+    return found + ending

@@ -5,6 +5,7 @@ index. Knows no JSON and no tokens.
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from mlx_responses.grammar import cost
 from mlx_responses.grammar.lexemes import Lexeme, Regex, as_lark, as_regex
 
 MAX_REGEX = 20_000
@@ -198,6 +199,8 @@ class Lark:
         self._uses: dict[Lexeme, int] = {}
         self._lines: list[Words] = []
         self._shuffles = 0
+        self.cost_us = 0.0
+        """How long the compiler will take: see `cost.py`."""
 
     def add(self, grammar: Grammar) -> None:
         """Spell a grammar's rules."""
@@ -206,6 +209,7 @@ class Lark:
             self._say(piece, words)
             self._lines.append(words)
         self._lines += ([line] for line in grammar.lines)
+        self.cost_us += cost.of_foreign("\n".join(grammar.lines), cost.LETTER)
 
     def text(self, start: str) -> str:
         """The whole grammar."""
@@ -224,7 +228,11 @@ class Lark:
             "".join(word if isinstance(word, str) else names[word] for word in words)
             for words in self._lines
         )
-        return "\n".join([EXACT, f"start: {start}", *lines, *terminals]) + "\n"
+        text = "\n".join([EXACT, f"start: {start}", *lines, *terminals]) + "\n"
+        self.cost_us += cost.CHARACTER * len(text) + cost.OPTION * text.count("|")
+        self.cost_us += cost.RULE * len(self._lines) + cost.LEXEME * len(self._uses)
+        self.cost_us += cost.WORD * sum(map(len, self._lines))
+        return text
 
     def _say(self, piece: Piece, words: Words) -> None:
         """Put a piece behind a rule's words."""
@@ -243,10 +251,11 @@ class Lark:
             case Rep(inner, low, high):
                 words.append("(")
                 self._say(inner, words)
-                endless = "*" if low == 0 else f"{{{low},}}"
-                words.append(f"){endless if high is None else f'{{{low},{high}}}'}")
+                words.append(")" + _times(low, high))
+                self.cost_us += cost.COUNT * min(high or low, cost.MOST_COUNTS)
             case Numeric(schema):
                 words.append(f"%json {schema}")
+                self.cost_us += cost.of_numeric(schema)
             case Special(token_id):
                 words.append(f"<[{token_id}]>")
             case Shuffle():
@@ -273,6 +282,7 @@ class Lark:
         words.append("(" if piece.required or piece.low else '("" | ')
         later: Words = [f'{name}::_: "" %if {whole}']
         members = [*piece.once] if piece.more is None else [*piece.once, piece.more]
+        self.cost_us += cost.SHUFFLED * len(members)
         for bit, member in enumerate(members):
             words.append(" | " if bit else "")
             self._say(member, words)
@@ -291,11 +301,11 @@ class Lark:
         self._lines.append(later)
 
 
-def to_lark(grammar: Grammar) -> str:
-    """The grammar in llguidance's Lark."""
-    lark = Lark()
-    lark.add(grammar)
-    return lark.text(grammar.start)
+def _times(low: int, high: int | None) -> str:
+    """`?` is read in less time than `{0,1}`."""
+    if high is None:
+        return "*" if low == 0 else f"{{{low},}}"
+    return "?" if (low, high) == (0, 1) else f"{{{low},{high}}}"
 
 
 class NotRegular(Exception):

@@ -71,11 +71,12 @@ def write_spread(schema: Any, pairs: Pairs, vocabulary: Vocabulary, *, strict: b
     """Arguments under a JSON Schema. Raises `RequestError` as `write_schema` does."""
     terms = Terms(Document(schema), strict=strict)
     want: Want = ((terms.document.add(JSON_OBJECT), True), (1, True))
+    emitter = _Spread(terms, pairs, vocabulary, ordered=strict)
     try:
-        grammar = _Spread(terms, pairs, vocabulary, ordered=strict).grammar(want)
+        grammar = emitter.grammar(want)
     except RecursionError as error:
         raise RequestError("The schema is nested too deeply.", code=CODE) from error
-    return Written(grammar, tuple(terms.relaxed))
+    return Written(grammar, tuple(terms.relaxed), emitter.cost_us)
 
 
 class _Spread(Emitter):

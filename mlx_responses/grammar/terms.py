@@ -79,7 +79,11 @@ class Terms:
         self._open: set[Term] = set()
         self._weighing: set[Want] = set()
         self._weighed: dict[Want, bool] = {}
-        self._steps = self._asked = 0
+        self._asked = 0
+        self.steps = 0
+        """Pairs of shapes compared so far."""
+        self.asks = 0
+        """How often it was worked out whether a value is possible."""
         self._denial = Denial(self)
 
     def relax(self, keyword: str, number: int, reason: str) -> None:
@@ -123,9 +127,9 @@ class Terms:
         if one == ANY:
             return others
         for shape in one:
-            self._steps += len(others)
+            self.steps += len(others)
             literal = isinstance(shape, Literal)
-            if self._steps > MAX_STEPS or (len(found) > MAX_SHAPES and not literal):
+            if self.steps > MAX_STEPS or (len(found) > MAX_SHAPES and not literal):
                 raise Unsupported("its alternatives have too many combinations")
             for candidate in others:
                 both = self._shared(shape, candidate)
@@ -244,6 +248,7 @@ class Terms:
             return known
         if want in self._weighing or len(self._weighing) > MAX_LOOK_AHEAD:
             return True
+        self.asks += 1
         self._weighing.add(want)
         try:
             found = any(self.shape_possible(shape) for shape in self.expand(want))
