@@ -68,6 +68,15 @@ def send(page, text):
     return page.locator("#log > .turn").last
 
 
+def until(page, happened):
+    """The page's content security policy lets no test look from within."""
+    for _ in range(WAIT_MS // 50):
+        if happened():
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError("it never happened")
+
+
 def set_option(page, summary, field, value):
     page.click(f"summary:has-text('{summary}')")
     page.fill(field, value)
@@ -119,16 +128,74 @@ def test_wrong_json_is_told_and_nothing_is_lost(page):
     page.click("#send")
     page.wait_for_selector("#log [role=alert]")
     assert "no JSON" in page.inner_text("#log [role=alert]")
+    assert page.input_value("#input") == "Hello!"
+
+
+def endless(route):
+    body = json.loads(route.request.post_data) | {"logit_bias": {"65": 100}}
+    route.continue_(post_data=json.dumps(body))
+
+
+def start(page):
+    """An answer without an end, begun by the keyboard alone."""
+    page.route("**/v1/responses", endless)
+    page.fill("#input", "Go on.")
+    page.focus("#send")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#log .text")
+
+
+def test_the_keyboard_is_never_left_nowhere_and_escape_stops(page):
+    start(page)
+    assert page.evaluate("document.activeElement.id") == "stop"
+    assert page.get_attribute("#log", "aria-busy") == "true"
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#send", state="visible")
+    assert page.evaluate("document.activeElement.id") == "send"
+    assert page.get_attribute("#log", "aria-busy") == "false"
+    page.fill("#input", "Go on.")
+    page.press("#input", "Enter")
+    page.press("#input", "Escape")
+    page.wait_for_selector("#log >> .turn:last-child >> text=Stopped.")
+
+
+def test_a_new_chain_ends_what_runs_and_nothing_of_it_comes_back(page, url):
+    start(page)
+    page.click("#fresh")
+    assert page.inner_text("#log") == ""
+    assert page.locator("#send").is_visible()
+    until(page, lambda: not httpx.get(f"{url}/api/turns").json()["data"])
+    assert (page.inner_text("#log"), page.inner_text("#continues")) == ("", "Begins a new chain")
+
+
+def test_who_has_scrolled_up_is_left_there(page):
+    page.set_viewport_size({"width": 1200, "height": 260})
+    start(page)
+    log = "document.getElementById('log')"
+    until(page, lambda: page.evaluate(f"{log}.scrollHeight > {log}.clientHeight + 200"))
+    assert page.evaluate(f"{log}.scrollTop") > 0
+    page.evaluate(f"{log}.scrollTop = 0")
+    before = page.evaluate(f"{log}.scrollHeight")
+    until(page, lambda: page.evaluate(f"{log}.scrollHeight") > before)
+    assert page.evaluate(f"{log}.scrollTop") == 0
+    page.click("#stop")
 
 
 def test_the_request_can_be_copied_as_code_that_runs(page, url):
     page.fill("#input", "What's this?")
     page.click("[data-code=python]")
+    page.wait_for_selector("#code[open]")
     code = page.input_value("#snippet")
     compile(code, "snippet", "exec")
     assert f'base_url="{url}/v1"' in code
+    page.evaluate("navigator.clipboard.writeText = async (text) => { window.copied = text }")
+    page.click("#copy")
+    page.wait_for_selector("#copy:has-text('Copied')")
+    assert page.evaluate("window.copied") == code
     page.keyboard.press("Escape")
     page.click("[data-code=curl]")
+    page.wait_for_selector("#code[open]")
+    assert page.inner_text("#copy") == "Copy"
     assert "'\\''" in page.input_value("#snippet")
 
 
@@ -157,6 +224,32 @@ def test_a_chain_is_browsed_branched_exported_and_deleted(page, url):
     turn.get_by_role("button", name="Really delete?").click()
     page.wait_for_selector("#tree >> text=Deleted")
     assert httpx.get(f"{url}/v1/responses/{first}").status_code == 404
+
+
+def test_history_tells_that_nothing_was_found_and_what_went_wrong(page):
+    send(page, "Hello!")
+    made = page.inner_text("#continues").split()[1]
+    page.click("#tab-history")
+    page.locator("#stored button").first.wait_for()
+    page.fill("#words", "xyzzy")
+    page.press("#words", "Enter")
+    page.wait_for_selector("#stored >> text=No response has these words.")
+    page.fill("#words", "")
+    page.press("#words", "Enter")
+    page.route("**/chain*", lambda one: one.fulfill(body="no JSON"))
+    page.locator(f"#stored button[data-id={made}]").click()
+    page.wait_for_selector("#tree [role=alert]")
+
+
+def test_what_was_deleted_is_not_gone_on_from(page):
+    send(page, "Hello!")
+    page.click("#tab-history")
+    page.locator("#stored button").first.click()
+    page.get_by_role("button", name="Delete").click()
+    page.get_by_role("button", name="Really delete?").click()
+    page.wait_for_selector("#tree >> text=Deleted")
+    page.click("#tab-play")
+    assert page.inner_text("#continues") == "Begins a new chain"
 
 
 def test_a_large_tree_takes_one_request_and_each_turn_what_was_said_when_it_is_opened(page, url):
@@ -241,7 +334,7 @@ def test_what_is_said_never_becomes_markup(page):
     send(page, hostile)
     page.click("#tab-history")
     page.locator("#stored button").first.click()
-    page.wait_for_selector("#tree [data-node]")
+    page.wait_for_selector("#tree .asked")
     assert page.locator("#log img, #log script, #tree img, #tree script").count() == 0
     assert page.title() == "mlx-responses"
     assert hostile in page.inner_text("#tree")

@@ -53,8 +53,11 @@ export class Answer {
     }
   }
 
+  /** Into one node: a long answer is thousands of pieces, and each node would be laid out anew with every one. */
   #append(id, delta) {
-    this.parts.get(id)?.text.append(delta);
+    const text = this.parts.get(id)?.text;
+    if (text?.lastChild) text.lastChild.appendData(delta);
+    else text?.append(delta);
   }
 
   #end(item) {

@@ -15,10 +15,10 @@ async function list(more) {
   const page = await call("GET", `/api/responses?${query}`);
   last = page.last_id;
   const rows = page.data.map((one) =>
-    make("li", {}, make("button", { type: "button", "data-id": one.id, onclick: () => show(one.id) }, gist(one.output), make("span", { class: "faint" }, ` ${when(one.created_at)}`))),
+    make("li", {}, make("button", { type: "button", "data-id": one.id, onclick: () => told(show(one.id)) }, gist(one.output), make("span", { class: "faint" }, ` ${when(one.created_at)}`))),
   );
   if (more) byId("stored").append(...rows);
-  else byId("stored").replaceChildren(...(rows.length ? rows : [make("li", { class: "faint" }, "Nothing is stored.")]));
+  else byId("stored").replaceChildren(...(rows.length ? rows : [make("li", { class: "faint" }, words ? "No response has these words." : "Nothing is stored.")]));
   byId("older").hidden = !page.has_more;
 }
 
@@ -41,7 +41,7 @@ class Tree {
   constructor(id) {
     this.#id = id;
     this.place = make("div", {});
-    this.more = make("button", { type: "button", class: "quiet", onclick: () => this.grow() }, "More of this tree");
+    this.more = make("button", { type: "button", class: "quiet", onclick: () => told(this.grow()) }, "More of this tree");
   }
 
   async grow() {
@@ -98,7 +98,7 @@ class Turn {
         make("button", { type: "button", class: "quiet", onclick: () => go(id) }, this.continued ? "Branch from here" : "Continue"),
         make("a", { href: `${path}md`, download: `${id}.md` }, "Markdown"),
         make("a", { href: `${path}jsonl`, download: `${id}.jsonl` }, "JSONL"),
-        make("button", { type: "button", class: "bad", onclick: (event) => remove(id, event.target) }, "Delete"),
+        make("button", { type: "button", class: "bad", onclick: (event) => told(remove(id, event.target)) }, "Delete"),
       ),
     );
     try {
@@ -129,19 +129,27 @@ async function remove(id, button) {
     return;
   }
   await call("DELETE", `/v1/responses/${id}`);
-  byId("tree").replaceChildren(make("p", { class: "faint" }, "Deleted. What continues it keeps its context."));
+  gone(id);
+  byId("tree").replaceChildren(make("p", { class: "faint", role: "status" }, "Deleted. What continues it keeps its context."));
   await list(false);
 }
 
-let go = () => {};
-
-export function openChains(continueFrom) {
-  go = continueFrom;
-  byId("find").addEventListener("submit", (event) => {
-    event.preventDefault();
-    list(false);
-  });
-  byId("older").addEventListener("click", () => list(true));
+/** Whatever goes wrong is said where the answer would stand. */
+function told(work) {
+  return work.catch((error) => byId("tree").replaceChildren(make("p", { class: "error", role: "alert" }, error.message)));
 }
 
-export const refreshChains = () => list(false);
+let go = () => {};
+let gone = () => {};
+
+/** `go(id)` is called to go on from a response, `gone(id)` when one was deleted. */
+export function openChains(calls) {
+  ({ go, gone } = calls);
+  byId("find").addEventListener("submit", (event) => {
+    event.preventDefault();
+    told(list(false));
+  });
+  byId("older").addEventListener("click", () => told(list(true)));
+}
+
+export const refreshChains = () => told(list(false));

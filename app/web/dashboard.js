@@ -27,7 +27,7 @@ function plot(name, value) {
   svg.setAttribute("role", "img");
   svg.setAttribute("aria-label", `${name}, the last ${(KEPT * EVERY_MS) / 1000} seconds`);
   const line = document.createElementNS("http://www.w3.org/2000/svg", "polyline");
-  line.setAttribute("points", values.map((one, at) => `${at},${19 - (18 * one) / top}`).join(" "));
+  line.setAttribute("points", values.map((one, at) => `${KEPT - values.length + at},${19 - (18 * one) / top}`).join(" "));
   line.setAttribute("vector-effect", "non-scaling-stroke");
   svg.append(line);
   return svg;
@@ -88,7 +88,7 @@ async function look() {
     figure("First token, p50 / p99", `${ms(stats.first_token.p50_ms)} / ${ms(stats.first_token.p99_ms)}`, stats.first_token.p50_ms),
     figure("Between tokens, p50 / p99", `${ms(stats.token.p50_ms)} / ${ms(stats.token.p99_ms)}`, stats.token.p50_ms),
     figure("Prompt tokens from the cache", `${hits.toFixed(0)} %`, hits),
-    figure("Memory", bytes(engine.memory_bytes), engine.memory_bytes),
+    figure("Memory", `${bytes(engine.memory_bytes)} of ${bytes(engine.memory.budget)}`, engine.memory_bytes),
     figure("Running and waiting", `${engine.rows} + ${engine.queued}`, engine.rows + engine.queued),
   );
   const shown = liveTurns(turns.data);

@@ -3,7 +3,7 @@
 import { openChains, refreshChains } from "./chains.js";
 import { watch } from "./dashboard.js";
 import { byId, make } from "./elements.js";
-import { continueFrom, openPlayground } from "./playground.js";
+import { begin, forget, openPlayground } from "./playground.js";
 
 const tabs = [...document.querySelectorAll("[role=tab]")];
 
@@ -15,11 +15,7 @@ function choose(tab) {
     byId(one.getAttribute("aria-controls")).hidden = !chosen;
   }
   watch(tab.id === "tab-server");
-  if (tab.id === "tab-history") refreshChains().catch(tell);
-}
-
-function tell(error) {
-  byId("tree").replaceChildren(make("p", { class: "error", role: "alert" }, error.message));
+  if (tab.id === "tab-history") refreshChains();
 }
 
 for (const [at, tab] of tabs.entries()) {
@@ -46,10 +42,11 @@ byId("theme").addEventListener("click", () => {
 });
 
 theme(localStorage.getItem("theme"));
-openChains((id) => {
-  choose(byId("tab-play"));
-  byId("log").replaceChildren();
-  continueFrom(id);
-  byId("input").focus();
+openChains({
+  go: (id) => {
+    choose(byId("tab-play"));
+    begin(id);
+  },
+  gone: forget,
 });
 openPlayground().catch((error) => byId("log").append(make("p", { class: "error", role: "alert" }, error.message)));
