@@ -19,12 +19,10 @@ class Choice(NamedTuple):
 
     allowed  None: every token
     forced   the tokens that must be said from here on, because nothing else may be
-    certain  about how many tokens the only text takes that can follow, however it is spelled
     """
 
     allowed: MaskRow | None = None
     forced: tuple[int, ...] = ()
-    certain: int = 0
 
 
 class Constraint:
@@ -58,11 +56,10 @@ class Constraint:
     def ask(self) -> None:
         """Find out what may follow. Raises `NothingAllowed`, and what the guide raises."""
         allowed, forced = self._allowed(), self.here.forced
-        if not forced and allowed is not None and allowed.size <= MAX_SPELLINGS:
-            if self.coming is None:
-                self.foresee()
-            forced = self._forced(self.coming or (), allowed)
-        self.here = Choice(allowed, forced, len(self.coming or forced))
+        narrow = allowed is not None and allowed.size <= MAX_SPELLINGS
+        if self.coming is None and (forced or narrow):
+            self.foresee()
+        self.here = Choice(allowed, forced or self._forced(self.coming or (), allowed))
 
     def follow(self, proposed: Sequence[int]) -> None:
         """Look at tokens that may be said next, none of them the end; `keep` says how many were.
@@ -79,7 +76,7 @@ class Constraint:
             except NothingAllowed:
                 self._guide.rollback(1)
                 return
-            choice = Choice(allowed, choice.forced[1:], max(0, choice.certain - 1))
+            choice = Choice(allowed, choice.forced[1:])
             self.ahead.append(choice)
 
     def keep(self, count: int) -> None:

@@ -48,11 +48,13 @@ class Turn(NamedTuple):
 
     inputs  (rows, tokens), maybe lazy: what the model is fed now
     scores  for each row, of each of its tokens
+    known   inputs can be read at once
     """
 
     said: list[list[int]]
     inputs: mx.array
     scores: list[list[Scores]]
+    known: bool = True
 
 
 class Decoding(GenerationBatch):  # type: ignore[misc]  # mlx-lm is untyped
@@ -125,17 +127,17 @@ class Decoding(GenerationBatch):  # type: ignore[misc]  # mlx-lm is untyped
             return []
         plan = self._plan_of_rows()
         turn = self._confirmed(plan) if self._proposed else self._forced(plan) or self._chosen(plan)
-        fed = self._go_on(plan, turn.inputs)
+        fed = self._go_on(plan, turn.inputs, known=turn.known)
         self._ask_guides(plan, fed)
         said = [[*before, *now] for before, now in zip(turn.said, fed, strict=True)]
         return self._sayings(plan, said, turn.scores)
 
-    def _go_on(self, plan: Plan, inputs: mx.array) -> list[list[int]]:
+    def _go_on(self, plan: Plan, inputs: mx.array, *, known: bool) -> list[list[int]]:
         """Feed the model, with proposed tokens where that is worth it; what it was fed."""
         speculator = self.speculator if plan.alone or (plan.guided and not plan.tallies) else None
         if speculator is not None:
             speculator.meet(plan.rows, self.tokens)
-        early = speculator is not None and (not plan.on_device or speculator.expects(plan.rows))
+        early = speculator is not None and (known or speculator.expects(plan.rows))
         fed = self._hear(plan, inputs, foresee=True) if early else None
         proposed = self._propose(plan, speculator, inputs.shape[1]) if speculator and early else []
         self._launch(inputs, proposed)
@@ -275,7 +277,8 @@ class Decoding(GenerationBatch):  # type: ignore[misc]  # mlx-lm is untyped
         if chosen is None:
             chosen, scores = plan.choose(self._next_tokens)
         inputs = mx.array(chosen).astype(mx.uint32)[:, None]
-        return self._fed(plan, inputs, [[score] for score in scores])
+        turn = self._fed(plan, inputs, [[score] for score in scores])
+        return turn._replace(known=not plan.on_device)
 
     def _launch(self, inputs: mx.array, proposed: Sequence[Sequence[int]] = ()) -> None:
         """Start to compute the logits that follow inputs (rows, tokens), and each proposed one."""

@@ -16,6 +16,9 @@ SAMPLES = 15
 """Steps whose median counts: one that was disturbed does not matter."""
 ENOUGH = 3
 """Steps whose median counts already."""
+STALE_STEPS = 128
+"""After so many without it a width is measured anew: a machine that was busy makes some look dear,
+and what looks dear is not tried."""
 SLOPE = 0.08
 """What a token more is taken to cost, in plain steps, until it is measured."""
 MARGIN = 1.05
@@ -40,13 +43,25 @@ class Costs:
         self._seconds: defaultdict[tuple[str, int], deque[float]] = defaultdict(
             lambda: deque(maxlen=SAMPLES)
         )
+        self._steps = 0
+        self._noted: dict[tuple[str, int], int] = {}
+        """How many steps there had been when a width was measured last."""
         self._known: dict[str, list[tuple[int, float]]] = {}
         """By kind, what is made of them: (width, plain steps), rising; made anew where noted."""
 
     def note(self, kind: str, width: int, seconds: float) -> None:
         """A step over `width` tokens took so long."""
-        self._seconds[kind, _rounded(width)].append(seconds)
+        self._steps += 1
+        key = kind, _rounded(width)
+        if self._is_stale(key):
+            self._seconds[key].clear()
+        self._seconds[key].append(seconds)
+        self._noted[key] = self._steps
         self._known.clear()
+
+    def _is_stale(self, key: tuple[str, int]) -> bool:
+        """Never plain steps: all others are measured by them."""
+        return key[0] != PLAIN and self._steps - self._noted.get(key, 0) > STALE_STEPS
 
     def of(self, kind: str, width: int) -> float:
         """What a step of that kind and width takes, in plain steps of one token: between widths
@@ -63,12 +78,14 @@ class Costs:
 
     def _measured(self, kind: str) -> list[tuple[int, float]]:
         plain = self._seconds[PLAIN, 1]
-        widths = sorted(width for its, width in self._seconds if its == kind and width > 1)
-        taken = [(width, self._seconds[kind, width]) for width in widths]
         if len(plain) < ENOUGH:
             return [(1, 1.0)]
-        enough = [(width, each) for width, each in taken if len(each) >= ENOUGH]
-        return [(1, 1.0), *((width, median(each) / median(plain)) for width, each in enough)]
+        taken = [
+            (key[1], median(seconds) / median(plain))
+            for key, seconds in sorted(self._seconds.items())
+            if key[0] == kind and key[1] > 1 and len(seconds) >= ENOUGH and not self._is_stale(key)
+        ]
+        return [(1, 1.0), *taken]
 
 
 def _rounded(width: int) -> int:

@@ -18,7 +18,7 @@ class Spelling:
 
     def expects(self) -> bool:
         """See `Proposer`."""
-        return self._constraint.here.certain > 1
+        return len(self._constraint.coming or ()) > 1
 
     def propose(self, count: int) -> list[int]:
         """See `Proposer`."""

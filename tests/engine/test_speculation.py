@@ -11,7 +11,7 @@ from watching import GREEDY
 from mlx_responses.engine.job import Sampling, Token
 from mlx_responses.engine.load import Model, assemble
 from mlx_responses.engine.lookup import NGRAM, Lookup
-from mlx_responses.engine.pace import LONGEST_REST, PLAIN, SIZES, Costs, Pace
+from mlx_responses.engine.pace import LONGEST_REST, PLAIN, SIZES, STALE_STEPS, Costs, Pace
 
 CIRCLE = 30
 WARM = Sampling(temperature=0.9, top_p=0.95, seed=11)
@@ -218,6 +218,20 @@ def test_widths_between_measured_ones_are_taken_to_cost_in_proportion():
         costs.note("any", 8, 0.024)
     assert costs.of("any", 5) == pytest.approx(1.8)
     assert costs.of("other", 5) < 1.4
+
+
+def test_a_width_that_was_long_not_tried_is_measured_anew():
+    costs = Costs()
+    for _ in range(3):
+        costs.note(PLAIN, 1, 0.010)
+        costs.note("any", 8, 0.090)
+    assert costs.of("any", 8) == pytest.approx(9)
+    for _ in range(STALE_STEPS + 1):
+        costs.note("other", 4, 0.010)
+    assert costs.of("any", 8) < 2
+    for _ in range(3):
+        costs.note("any", 8, 0.020)
+    assert costs.of("any", 8) == pytest.approx(2)
 
 
 def test_what_is_measured_of_a_guess_that_is_not_tried_fades():
