@@ -75,7 +75,7 @@ def test_an_engine_whose_thread_has_ended_fails_its_turns_and_refuses_until_a_re
         last = (await read(await start(live, max_output_tokens=200)))[-1]
         assert last.type == "response.failed"
         assert "thread has ended" in str(last.json)
-        with pytest.raises(Unavailable, match="Start the server again|to be started again"):
+        with pytest.raises(Unavailable, match=r"Start the server again|to be started again"):
             await start(live)
         assert "Start the server again" in live.status().engine.lost
         await asyncio.wait_for(live.stuck.wait(), 10)  # then the process ends, and is started again
