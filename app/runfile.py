@@ -22,6 +22,7 @@ class Server(msgspec.Struct, frozen=True, kw_only=True):
 
     url   of the server itself, without /v1
     log   the file it logs into, if it does
+    certificate   its own, if it speaks https
     """
 
     pid: int
@@ -29,6 +30,7 @@ class Server(msgspec.Struct, frozen=True, kw_only=True):
     model: str
     version: str
     log: str | None = None
+    certificate: str | None = None
 
 
 class AlreadyServed(Failure):

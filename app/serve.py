@@ -285,4 +285,5 @@ def _server(settings: Settings, listener: socket.socket) -> RunningServer:
         model=settings.model,
         version=__version__,
         log=str(settings.log_path),
+        certificate=str(settings.tls_cert.absolute()) if settings.tls_cert else None,
     )

@@ -167,7 +167,8 @@ def connect(arguments: argparse.Namespace) -> Client:
             f"No server runs with the data in {folder}. Start one: mlx-responses serve. Or name "
             "one with --url."
         )
-    return Client(server.url, key, server.model, read_settings(vars(arguments)).tls_cert)
+    certificate = Path(server.certificate) if server.certificate else None
+    return Client(server.url, key, server.model, certificate)
 
 
 def _trusting(certificate: Path | None) -> ssl.SSLContext | bool:

@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, terminal: Terminal, hub: Hub | None = None) -> int:
     """List. Raises `SettingsError` for a models.toml that is wrong."""
-    hub, loaded = hub or Hub(), _loaded(arguments)
+    hub, loaded = hub or Hub(), _loaded(arguments, terminal)
     catalog = read_models(read_settings(vars(arguments)).models)
     names = {
         spec.name: [alias for alias, target in catalog.aliases.items() if target == spec.name]
@@ -59,14 +59,17 @@ def _draw(facts: list[Json], terminal: Terminal) -> None:
         put_table(terminal, columns, [(row[0], row[2], *row[-2:]) for row in absent])
 
 
-def _loaded(arguments: argparse.Namespace) -> dict[str, str]:
-    """What the server has in memory or on the way there; nothing where none answers."""
+def _loaded(arguments: argparse.Namespace, terminal: Terminal) -> dict[str, str]:
+    """What the server has in memory or on the way there; nothing where none tells."""
     try:
         with client.connect(arguments) as server:
             models = server.get("/api/models")["data"]
     except client.NoServer as error:
         if arguments.url:
             raise Failure(error.message) from error  # it was named, so it is missed
+        return {}
+    except client.Refused as error:  # which models are here is no secret of the server's
+        terminal.say(f"What is loaded is not known: {error.message}")
         return {}
     return {model["name"]: model["state"] for model in models}
 

@@ -37,7 +37,9 @@ IMPORTED = "models"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The model."""
     parser.add_argument("name", metavar="NAME", help="a name `models` lists, or org/repository")
-    parser.add_argument("--from", dest="folder", metavar="FOLDER", type=Path, help="copy it")
+    parser.add_argument(
+        "--from", dest="folder", metavar="FOLDER", type=Path, help="copy it from here"
+    )
     parser.add_argument("--data-dir", dest="data_dir", metavar="DIR", help="the data directory")
     add_config(parser)
 

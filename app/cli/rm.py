@@ -54,7 +54,9 @@ def run(arguments: argparse.Namespace, terminal: Terminal, hub: Hub | None = Non
         freed = max(freed, hub.remove(spec.path))
     forgotten = own_models.drop(settings.models or OWN_CATALOG, spec.name)
     if not (freed or forgotten):
-        raise CannotRemove(f"{spec.name} is not on this machine.")
+        raise CannotRemove(
+            f"{spec.name} is not on this machine; `mlx-responses models --here` lists what is."
+        )
     terminal.put(f"{spec.name}: {size(freed)} freed")
     return 0
 

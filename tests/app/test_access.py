@@ -12,8 +12,9 @@ from scripted import ScriptedLive
 
 from mlx_responses.app import access
 from mlx_responses.app.__main__ import main
+from mlx_responses.app.runfile import Server, announced
 from mlx_responses.app.settings import Settings, SettingsError
-from tests.serving import serving
+from tests.serving import serving, serving_model
 
 
 @pytest.fixture
@@ -95,6 +96,24 @@ def test_with_a_certificate_it_speaks_https(tmp_path):
     with serving(ScriptedLive(), data_dir=tmp_path, tls_cert=cert, tls_key=key) as url:
         assert url.startswith("https://")
         assert httpx.get(f"{url}/v1/models", verify=str(cert)).status_code == 200
+
+
+def test_verbs_trust_the_certificate_of_the_server_that_runs(tmp_path, capsys):
+    cert, key = certificate(tmp_path)
+    with serving_model(data_dir=tmp_path, tls_cert=cert, tls_key=key):
+        assert main(["ps", "--data-dir", str(tmp_path)]) == 0
+    assert "address\thttps://127.0.0.1:" in capsys.readouterr().out
+
+
+def test_models_are_listed_where_the_server_wants_a_key(tmp_path, capsys, keys):
+    keys("add", "anna")
+    with serving(ScriptedLive(), data_dir=tmp_path, loopback_key="required") as url:
+        running = Server(pid=1, url=url, model="pocket", version="0")
+        with announced(tmp_path, running):
+            assert main(["models", "--here", "--data-dir", str(tmp_path)]) == 0
+    told = capsys.readouterr()
+    assert told.out.startswith("pocket\there\t")
+    assert told.err.startswith("What is loaded is not known: The API key is missing.")
 
 
 def test_half_a_certificate_is_refused(tmp_path):
