@@ -90,7 +90,10 @@ class Keyring:
         except FileNotFoundError:
             self._keys, self._seen = (), None
         except (OSError, msgspec.DecodeError) as error:
-            raise KeyFault(f"{self._path} cannot be read: {error}.") from error
+            raise KeyFault(
+                f"{self._path} cannot be read: {error}. Mend it, or move it away and make keys "
+                "anew: mlx-responses keys add NAME"
+            ) from error
         return self._keys
 
     def _write(self, keys: list[Key]) -> None:

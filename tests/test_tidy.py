@@ -34,6 +34,7 @@ EXCEPTIONS: dict[str, dict[str, str]] = {
         "app/cli/serve.py: run": "so does `serve --help`",
         "app/cli/embedded.py: started": "asking a server that runs needs no MLX",
         "app/cli/menubar.py: _rumps": "it is there on macOS alone, and on request",
+        "app/cli/service.py: _refuse": "`service status` needs neither web server nor hub",
         "app/cli/completion.py: run": "every verb is asked for its flags",
     },
     "swallowing": {

@@ -12,6 +12,7 @@ from typing import Literal
 import msgspec
 
 from mlx_responses.catalog import EMBEDDED
+from mlx_responses.errors import StoreFailed
 from mlx_responses.store import Onlooker
 
 from ..catalog import open_catalog
@@ -84,7 +85,10 @@ def mlx(settings: Settings) -> Finding:  # noqa: ARG001
 def memory(settings: Settings) -> Finding:
     """Of the machine, against what the model is meant for."""
     total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    spec = open_catalog(settings).resolve(settings.model)
+    try:
+        spec = open_catalog(settings).resolve(settings.model)
+    except SettingsError:
+        return Finding("good", "memory", size(total))  # the check of the model tells
     needed = (spec.size_gb or 0) * 1e9
     told = f"{size(total)}; {spec.name} has {size(needed)} of weights" if needed else size(total)
     if needed > total * LOADED_SHARE:
@@ -160,10 +164,13 @@ def database(settings: Settings) -> Finding:
     path = settings.database
     if not path.exists():
         return Finding("good", "database", f"{path} will be made by the first start")
-    with contextlib.closing(Onlooker(path)) as onlooker:
-        faults, found = onlooker.faults(), onlooker.contents()
+    fix = "Restore a backup, or move the file away to begin anew."
+    try:
+        with contextlib.closing(Onlooker(path)) as onlooker:
+            faults, found = onlooker.faults(), onlooker.contents()
+    except StoreFailed as failure:
+        return Finding("bad", "database", failure.message, fix)
     if faults:
-        fix = "Restore a backup, or move the file away to begin anew."
         return Finding("bad", "database", f"{path}: {faults[0]}", fix)
     told = f"{found.responses:,} responses, {size(found.file_bytes)} in {path}"
     return Finding("good", "database", told)

@@ -1,12 +1,14 @@
 """`mlx-responses service install|uninstall|status|restart`: a server that is always there."""
 
 import argparse
+import importlib
 
 import msgspec
 
-from ..launch import Service, job_of, service_here
+from ..catalog import open_catalog
+from ..launch import LaunchFailed, Service, job_of, service_here
 from ..runfile import refuse_second
-from ..settings import add_flags, environment, read_settings
+from ..settings import Settings, add_flags, environment, read_settings
 from .answers import put_json, put_table
 from .terminal import Terminal
 
@@ -52,12 +54,26 @@ def act(service: Service, arguments: argparse.Namespace, terminal: Terminal) -> 
 
 def _install(service: Service, arguments: argparse.Namespace, terminal: Terminal) -> None:
     flags = {name: value for name, value in vars(arguments).items() if name != "action"}
-    folder = read_settings(flags).data_folder
+    settings = read_settings(flags)
+    _refuse(settings)
     job = job_of(flags, environment())
     if not service.path.exists():
-        refuse_second(folder)
+        refuse_second(settings.data_folder)
     service.install(job)
     terminal.say(f"Installed: {service.path}. It starts now, and at every login.")
+
+
+def _refuse(settings: Settings) -> None:
+    """Say now what `serve` would say into a log, at every start."""
+    # These bring in the web server and the hub's client, which no other action needs.
+    access, hub, checks = (
+        importlib.import_module(name, __package__) for name in ("..access", "..hub", ".checks")
+    )
+    open_catalog(settings)
+    access.check(settings)
+    found = checks.model(settings, hub.Hub())
+    if found.state == "bad":
+        raise LaunchFailed(f"{found.told}. Mend that first: {found.fix}")
 
 
 def _status(service: Service, as_json: bool, terminal: Terminal) -> int:

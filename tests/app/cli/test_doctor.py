@@ -69,7 +69,8 @@ def test_a_damaged_database_is_found_and_its_fix_told(tmp_path, capsys):
     (tmp_path / "responses.db").write_bytes(b"no database at all, but long enough" * 100)
     assert main(["doctor", "--port", "0", "--data-dir", str(tmp_path)]) == 1
     line = capsys.readouterr().out.splitlines()[-1]
-    assert line.startswith("WRONG\t")
+    assert line.startswith("WRONG\tdatabase\t")
+    assert line.endswith("\tRestore a backup, or move the file away to begin anew.")
     assert "restore a backup" in line
 
 

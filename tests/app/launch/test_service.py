@@ -19,6 +19,7 @@ from mlx_responses.app.launch.service import execute
 from mlx_responses.app.logs import logged
 from mlx_responses.app.runfile import AlreadyServed, Server, announced, find_server
 from mlx_responses.app.settings import Settings, SettingsError
+from mlx_responses.errors import Failure
 from tests.app.launch.recorded import Recorded
 
 JOB = Job(argv=("/bin/py", "-m", "x", "a b$c%d"), environment={"HF_HOME": '/models "new"'})
@@ -263,6 +264,25 @@ def test_the_verb_installs_tells_restarts_and_uninstalls(act, tmp_path):
     assert '"pid": 4711' in call("status", "--json")[1]
     assert call("restart")[0] == 0
     assert call("uninstall")[0] == 0
+    assert not service.path.exists()
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--model", "nope"], "The model 'nope' does not exist here."),
+        (
+            ["--model", "gpt-oss-120b"],
+            "is not on this machine. Mend that first: mlx-responses pull",
+        ),
+        (["--host", "0.0.0.0"], "Make an API key first"),
+        (["--tls-cert", "/no/such", "--tls-key", "/no/such"], "there is no file /no/such"),
+    ],
+)
+def test_what_serve_would_refuse_is_not_installed(act, tmp_path, flags, said):
+    _, service, call = act
+    with pytest.raises((Failure, SettingsError), match=said):
+        call("install", "--data-dir", str(tmp_path), *flags)
     assert not service.path.exists()
 
 
