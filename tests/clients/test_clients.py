@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from mlx_responses.app.__main__ import main
+from mlx_responses.app.connect.snippets import SDKS
 from mlx_responses.catalog import PACKAGED_CATALOG
 from tests.serving import serving_model
 
@@ -16,6 +17,7 @@ INSTALLED = HERE.parent.parent / ".clients"
 CODEX = INSTALLED / "node_modules" / ".bin" / "codex"
 PI = INSTALLED / "node_modules" / ".bin" / "pi"
 PYTHON = INSTALLED / "python" / "bin" / "python"
+LITELLM = INSTALLED / "litellm" / "bin" / "python"
 SKIES = "17 degrees and foggy"
 
 pytestmark = pytest.mark.clients
@@ -86,6 +88,29 @@ def test_the_agents_sdk_for_python_over_http_and_websocket(server, tmp_path):
     assert SKIES in told["http"]
     assert SKIES in told["socket"]
     assert told["calls"] == 2
+
+
+PROGRAMS = {
+    "openai-node": ["node"],
+    "vercel-ai": ["node"],
+    "agents-sdk": [PYTHON],
+    "langchain": [PYTHON],
+    "pydantic-ai": [PYTHON],
+    "litellm": [LITELLM],
+}
+"""What runs the program that `connect` prints; those of curl and our own SDK run in the suite."""
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_a_program_that_connect_prints_runs_as_it_is(server, tmp_path, capsys, name):
+    assert main(["connect", name, "--url", server, "--model", "pocket"]) == 0
+    program = INSTALLED / ("printed.mjs" if PROGRAMS[name] == ["node"] else "printed.py")
+    program.write_text(capsys.readouterr().out)
+    assert "Hello" in run([*PROGRAMS[name], program], server, tmp_path)
+
+
+def test_every_program_is_run():
+    assert {*PROGRAMS, "curl", "openai-python"} == set(SDKS)
 
 
 @pytest.mark.parametrize("sockets", ["true", "false"])
