@@ -298,12 +298,12 @@ def read_settings(
     for field in msgspec.structs.fields(Settings):
         name, variable = field.name, _variable(field.name)
         raw = flags.get(name)
+        if name in kept:  # a file with a mistake is refused also where something else wins
+            values[name] = _convert(field, *kept[name])
         if raw is not None:
             values[name] = _convert(field, raw, _flag(name))
         elif variable in environment:
             values[name] = _convert(field, environment[variable], variable)
-        elif name in kept:
-            values[name] = _convert(field, *kept[name])
     return Settings(**values)  # type: ignore[arg-type]  # each value was converted to its field's type
 
 

@@ -39,6 +39,7 @@ copilot
 """),
     "cline": _of("""
 cline auth --provider openai-native --apikey $key --baseurl $url --modelid $model
+cline "Say hello."
 """),
     "llm": _of("""
 llm openai endpoint $url --responses -m $model "Hello!"
