@@ -5,7 +5,6 @@ of three sizes each (`python -m bench.wide` prints both): they are within a fact
 too high. A Mac's core is faster.
 """
 
-import json
 import math
 import re
 from decimal import Decimal, InvalidOperation
@@ -49,14 +48,11 @@ _TERMINAL = re.compile(r'"[^"\\\n]*(?:\\.[^"\\\n]*)*"|/[^/\\\n]+(?:\\.[^/\\\n]*)
 _MULTIPLE = re.compile(r'"multipleOf"\s*:\s*([0-9.eE+-]+)')
 
 
-def of_multiple(step: str) -> float:
-    """A multiple that llguidance tells by remainders: there are as many as the number is large, and
-    most of them are alike where it has many factors of ten's.
+def of_remainders(count: int) -> float:
+    """A multiple that is told by remainders: there are as many as the number is large, and most of
+    them are alike where it has many factors of ten's.
     """
-    try:
-        count = bare = int("".join(map(str, Decimal(step).as_tuple().digits)))
-    except (InvalidOperation, ValueError):  # it is no number, as the compiler will say
-        return 0.0
+    bare = count
     for prime in (2, 5):
         while bare and bare % prime == 0:
             bare //= prime
@@ -64,14 +60,17 @@ def of_multiple(step: str) -> float:
     return count * (REMAINDER_ALIKE if alike else REMAINDER * math.log10(max(10, count)))
 
 
-def of_numeric(schema: str) -> float:
-    """llguidance's own number."""
-    return of_multiple(str(json.loads(schema)["multipleOf"]))
+def _of_multiple(step: str) -> float:
+    try:
+        digits = Decimal(step).as_tuple().digits
+    except InvalidOperation:  # it is no number, as the compiler will say
+        return 0.0
+    return of_remainders(int("".join(map(str, digits)) or "0"))
 
 
 def of_foreign(text: str, terminal: float = FOREIGN_TERMINAL) -> float:
     """A Lark grammar that somebody else wrote, or a part of one; each terminal has its price."""
-    multiples = sum(map(of_multiple, _MULTIPLE.findall(text)))
+    multiples = sum(map(_of_multiple, _MULTIPLE.findall(text)))
     terminals = sum(1 for _ in _TERMINAL.finditer(text))
     options = text.count("|") + text.count(" ")  # of a regex, and of a list of substrings
     return CHARACTER * len(text) + terminal * terminals + OPTION * options + multiples

@@ -1,8 +1,8 @@
 """Numbers as pieces: one lexeme where it can be, else llguidance's own, else digit by digit."""
 
 import json
+import math
 from decimal import Decimal
-from math import lcm
 
 from mlx_responses.grammar import numbers
 from mlx_responses.grammar.lexemes import Regex
@@ -12,8 +12,8 @@ from mlx_responses.grammar.shapes import Number
 
 MAX_MODULUS = 120
 """Rules for numbers told by their remainder."""
-MOST_DIGITS = 2**32 - 1
-"""llguidance's, of a multiple."""
+MOST_REMAINDERS = 2**32 - 1
+"""llguidance's."""
 
 
 def number(shape: Number, rules: dict[str, Piece]) -> list[Piece]:
@@ -33,20 +33,22 @@ def _number(shape: Number) -> Piece:
     schema: dict[str, object] = {"type": shape.kind}
     whole = {Decimal(1)} if shape.kind == "integer" else set()
     schema["multipleOf"] = step = _plain(numbers.common_multiple(shape.multiples | whole))
-    if _digits(step) > MOST_DIGITS:
-        raise Unsupported(f"multiples of {step} have too many digits")
     if shape.low is not None:
         schema["exclusiveMinimum" if shape.low_open else "minimum"] = _plain(shape.low)
     if shape.high is not None:
         schema["exclusiveMaximum" if shape.high_open else "maximum"] = _plain(shape.high)
     schema["x-guidance"] = {"whitespace_flexible": False}
-    return Numeric(json.dumps(schema))
+    return Numeric(json.dumps(schema), _remainders(step))
 
 
-def _digits(step: float) -> int:
-    """A multiple without its point, as llguidance finds it: by floats, which are seldom exact."""
+def _remainders(step: float) -> int:
+    """How many remainders a multiple has: all its digits. llguidance moves the point by floats, so
+    that it is seldom exact.
+    """
     while step != int(step):
         step *= 10
+    if step > MOST_REMAINDERS:
+        raise Unsupported("the multiple has too many digits")
     return int(step)
 
 
@@ -62,7 +64,7 @@ def _avoiding(shape: Number, rules: dict[str, Piece]) -> list[Piece]:
     steps = [*shape.multiples, *shape.avoided]
     if any(step != int(step) for step in steps):
         raise Unsupported("a negated multipleOf that is not whole")
-    modulus = lcm(*map(int, steps))
+    modulus = math.lcm(*map(int, steps))
     if modulus > MAX_MODULUS:
         raise Unsupported(f"a negated multipleOf with a period above {MAX_MODULUS}")
     options: list[Piece] = []

@@ -55,9 +55,13 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Numeric:
-    """llguidance's own JSON number: the text of a schema with bounds and multipleOf."""
+    """llguidance's own JSON number: the text of a schema with bounds and multipleOf.
+
+    remainders  how many the multiple has, its point apart
+    """
 
     schema: str
+    remainders: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,9 +257,9 @@ class Lark:
                 self._say(inner, words)
                 words.append(")" + _times(low, high))
                 self.cost_us += cost.COUNT * min(high or low, cost.MOST_COUNTS)
-            case Numeric(schema):
+            case Numeric(schema, remainders):
                 words.append(f"%json {schema}")
-                self.cost_us += cost.of_numeric(schema)
+                self.cost_us += cost.of_remainders(remainders)
             case Special(token_id):
                 words.append(f"<[{token_id}]>")
             case Shuffle():

@@ -9,7 +9,7 @@ from vocabularies import TINY, accepts, allowed
 
 from mlx_responses.errors import RequestError
 from mlx_responses.grammar import Grammars, write_schema
-from mlx_responses.grammar.cost import MOST_US, TooLarge, of_foreign, of_multiple
+from mlx_responses.grammar.cost import MOST_US, TooLarge, of_foreign
 from mlx_responses.grammar.numbers import whole
 
 MOST_PROPERTIES = 5_000
@@ -121,13 +121,12 @@ def test_a_mark_of_our_own_lets_nothing_by():
 
 @pytest.mark.parametrize("step", ["0", "nan", "1e999", "-3", "1.2.3", "--", "1e-30", ""])
 def test_a_multiple_that_is_none_costs_what_it_can(step):
-    assert of_multiple(step) >= 0
     assert of_foreign(f'start: %json {{"multipleOf": {step}}}') >= 0
 
 
 def test_a_multiple_that_no_engine_can_tell_is_named_or_left_out():
     schema = {"type": "number", "multipleOf": 7.77}
-    with pytest.raises(RequestError, match=r"multipleOf: multiples of 7\.77 have too many digits"):
+    with pytest.raises(RequestError, match="multipleOf: the multiple has too many digits"):
         write_schema(schema, strict=True)
     assert write_schema(schema, strict=False).relaxed == ("multipleOf at #",)
 
