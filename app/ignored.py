@@ -1,4 +1,4 @@
-"""Request fields that have no effect here: named in a header and in the log, or refused (D-22)."""
+"""Request fields that have no effect here: named in a header and in the log, or refused."""
 
 import logging
 import re
@@ -45,7 +45,7 @@ class Ignored:
 
 
 def _refuse_unknown(ignored: Sequence[str]) -> None:
-    """Refuse the first unknown field; a hosted tool (`tools[3]`) is known, and left out (D-24)."""
+    """Refuse the first unknown field; a hosted tool (`tools[3]`) is known, and left out."""
     for name in ignored:
         if not name.endswith("]"):
             raise RequestError(

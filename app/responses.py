@@ -59,7 +59,7 @@ def routes(visit: Visits, named: Ignored) -> list[HTTPRouteHandler]:
 
 
 def _in_session(wanted: CreateResponse, header: str | None) -> CreateResponse:
-    """The request with the session that its header names; what the body says wins (D-21)."""
+    """The request with the session that its header names; what the body says wins."""
     if header is None or wanted.session_id is not None:
         return wanted
     if len(header) > SESSION_LENGTH:

@@ -1,4 +1,4 @@
-"""WebSocket /v1/responses: messages in, the events of their turns out (protocol, section 4.7).
+"""WebSocket /v1/responses: messages in, the events of their turns out.
 
 Does not know how a turn runs; its events are those of a stream over HTTP, to the byte.
 """

@@ -151,7 +151,7 @@ class Archive:
         remembered = session.recall(response_id) if session is not None else None
         if remembered is not None:
             if getattr(request, "store", False) and not remembered.stored:
-                # A stored chain whose ancestor is not could not be rebuilt (D-14).
+                # A stored chain whose ancestor is not could not be rebuilt.
                 raise unknown_previous(response_id)
             return Context(history=remembered.items, own=own)
         chain = await asyncio.to_thread(self.store.chain, response_id)
@@ -230,7 +230,7 @@ class Archive:
         return await asyncio.to_thread(self.store.events, response_id, after)
 
     async def input_items(self, response_id: str, query: PageQuery) -> conversations.ItemPage:
-        """A page of a response's whole prompt (D-2). Raises `NotFound`, `RequestError`."""
+        """A page of a response's whole prompt. Raises `NotFound`, `RequestError`."""
         return item_page(await asyncio.to_thread(self.store.input_items, response_id, query))
 
     async def responses(self, query: ResponseQuery) -> ResponsePage:
@@ -353,7 +353,7 @@ def no_conversation(wanted: str) -> NotFound:
 
 
 def unknown_previous(response_id: str) -> RequestError:
-    """What an unknown `previous_response_id` is answered (D-15)."""
+    """What an unknown `previous_response_id` is answered."""
     return RequestError(
         f"Previous response with id '{response_id}' not found.",
         param="previous_response_id",

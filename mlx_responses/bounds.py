@@ -336,7 +336,7 @@ def _pairs(brackets: Brackets, schema: Any) -> Pairs | None:
 
 
 def _document(draft: Draft, grammars: Grammars, wanted: Format | Grammar) -> Source:
-    """The whole text follows this (D-19: whatever `strict` says)."""
+    """The whole text follows this, whatever `strict` says."""
     document = _text(grammars, wanted)
     answer = _lead(draft)
     if not answer:

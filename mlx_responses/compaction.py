@@ -1,7 +1,7 @@
 """A long context told in short: what the model is asked for, what is sealed, how it is read again.
 
 A compaction item holds a summary by the local model and the newest exchange as it was; it stands
-for all before it (protocol, sections 1 and 7.15, D-23). Runs no model.
+for all before it. Runs no model.
 """
 
 from collections.abc import Sequence

@@ -285,7 +285,7 @@ class Live:
     def _resolved(self, request: CreateResponse) -> CreateResponse:
         """The request with its model chosen and its `store` decided.
 
-        The model is the first name that can be served of `model` and the `models` fallbacks (D-21).
+        The model is the first name that can be served of `model` and the `models` fallbacks.
         """
         model = next(filter(self.catalog.knows, [request.model, *request.models]), request.model)
         spec = self.catalog.resolve(model)
@@ -327,7 +327,7 @@ class Live:
 
     async def follow(self, response_id: str, after: int) -> AsyncIterator[list[Sent]]:
         """A background response's events above `after`, replayed, then live. Raises `NotFound`,
-        and `RequestError` for one that was not made in the background (D-3)."""
+        and `RequestError` for one that was not made in the background."""
         flight = self._turns.get(response_id)
         if flight is not None and flight.running.background:
             return flight.running.events(after)
@@ -346,7 +346,7 @@ class Live:
             after = batch[-1].sequence_number
 
     async def cancel(self, response_id: str) -> bytes:
-        """Cancel a background response; one that has ended stays as it is (D-4). The JSON of it."""
+        """Cancel a background response; one that has ended stays as it is. The JSON of it."""
         flight = self._turns.get(response_id)
         if flight is not None and flight.running.background:
             flight.running.cancel()

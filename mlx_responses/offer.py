@@ -1,7 +1,7 @@
 """The tools of a request as the model sees them: flat names, functions only; and the way back.
 
 Namespaces are flattened to `namespace__name`; a custom tool is a function with one string, `input`.
-Hosted tools are left out (D-24). Knows no template and no grammar.
+Hosted tools are left out. Knows no template and no grammar.
 """
 
 import json
@@ -110,7 +110,7 @@ class Offer(msgspec.Struct, frozen=True):
 
 
 def make_offer(tools: Sequence[Tool], choice: ToolChoice, items: Sequence[Item] = ()) -> Offer:
-    """The offer of a request; `additional_tools` among its items join in (D-23).
+    """The offer of a request; `additional_tools` among its items join in.
 
     Raises `RequestError` for two tools of one name, and for a choice of tools that are not there.
     """

@@ -14,7 +14,7 @@ Seal = Callable[[str], str]
 """A thought -> the same, readable by this installation alone: `encrypted_content`."""
 
 ReasoningNames = Literal["openai", "openresponses"]
-"""Whose names the events of raw thoughts have (D-11)."""
+"""Whose names the events of raw thoughts have."""
 
 
 class Numbers:

@@ -121,7 +121,7 @@ def _reader(draft: Draft) -> dialects.Reader:
 
 
 def _compacting(context: Context, seal: Seal) -> Sealing | None:
-    """How a summary becomes an item, if that is what is wanted (D-23)."""
+    """How a summary becomes an item, if that is what is wanted."""
     if not compaction.is_wanted(context.own):
         return None
     items = compaction.without_trigger([*context.view.history, *context.view.own])

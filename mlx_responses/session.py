@@ -1,6 +1,6 @@
 """What one connection remembers: the turns it made, so that the next may continue them unstored.
 
-Lives as long as its socket. Knows no store and no socket (protocol, section 4.7).
+Lives as long as its socket. Knows no store and no socket.
 """
 
 from collections import OrderedDict

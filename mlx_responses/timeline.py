@@ -1,4 +1,4 @@
-"""The protocol state machine: parts in, numbered events and a snapshot out (protocol, section 4).
+"""The protocol state machine: parts in, numbered events and a snapshot out.
 
 A pure function of (response, ids, parts): it reads no clock, mints no id, does no I/O and knows no
 model, transport or store. Deltas cost O(1); text is joined when an item ends or is looked at.

@@ -1,4 +1,4 @@
-"""The protocol state machine: every rule of the order of events (protocol, section 4)."""
+"""The protocol state machine: every rule of the order of events."""
 
 import itertools
 import json

@@ -1,4 +1,4 @@
-"""What a request asks -> a prompt that fits the context window (protocol, section 7.5).
+"""What a request asks -> a prompt that fits the context window.
 
 `disabled` refuses what is too long. `auto` leaves out the oldest exchanges: a user message with all
 that followed it up to the next one. Instructions and system messages stay, and so does the newest

@@ -124,7 +124,7 @@ class Chat:
 
 
 def to_functions(tools: Sequence[Tool]) -> list[dict[str, Any]]:
-    """Tools as templates take them, in their order; hosted ones are left out (D-24).
+    """Tools as templates take them, in their order; hosted ones are left out.
 
     Raises `RequestError` for kinds of tools that cannot be offered to a model yet.
     """

@@ -119,7 +119,7 @@ def conversation_chain(db: Database, conversation_id: str) -> Chain:
 
 
 def input_items(db: Database, response_id: str, query: PageQuery) -> ItemPage:
-    """The whole prompt of a response, history first (D-2). Raises `NotFound`, `RequestError`."""
+    """The whole prompt of a response, history first. Raises `NotFound`, `RequestError`."""
     if not visible(db, response_id):
         raise NotFound(f"Response with id '{response_id}' not found.")
     rows = db.execute(

@@ -1,6 +1,6 @@
 """Bytes -> requests, wire values -> bytes: one door in and one door out, for every transport.
 
-`decode_*` raises `RequestError` with the code and `param` of protocol section 5.2; rules that need
+`decode_*` raises `RequestError` with the code and `param` of the protocol; rules that need
 no more than the body are decided here, all others behind it.
 """
 
@@ -49,7 +49,7 @@ def encode_line(value: Any) -> bytes:
 def decode_request(
     body: bytes, *, on_socket: bool = False
 ) -> tuple[CreateResponse, tuple[str, ...]]:
-    """A create body, and the paths of what in it has no meaning here (D-22, D-24)."""
+    """A create body, and the paths of what in it has no meaning here."""
     tree = _parse(body)
     request, ignored = _decode(tree, CreateResponse)
     _refuse(request, REFUSED if on_socket else (*REFUSED, *ON_SOCKET))

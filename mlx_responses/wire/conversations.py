@@ -1,4 +1,4 @@
-"""Conversations and pages of items (protocol, section 1)."""
+"""Conversations and pages of items."""
 
 from typing import Annotated, Literal
 

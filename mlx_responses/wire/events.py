@@ -1,4 +1,4 @@
-"""The stream's events, one frozen Struct each (protocol, section 4.2); the tag is the `type`.
+"""The stream's events, one frozen Struct each; the tag is the `type`.
 
 Made and encoded once per event on the hot path: no field is computed here.
 """
@@ -198,7 +198,7 @@ class ReasoningDone(Tagged, frozen=True, gc=False, tag="response.reasoning_text.
 
 
 class OpenReasoningDelta(Tagged, frozen=True, gc=False, tag="response.reasoning.delta"):
-    """`ReasoningDelta` under the OpenResponses name (D-11)."""
+    """`response.reasoning_text.delta` under the OpenResponses name."""
 
     sequence_number: int
     item_id: str
@@ -208,7 +208,7 @@ class OpenReasoningDelta(Tagged, frozen=True, gc=False, tag="response.reasoning.
 
 
 class OpenReasoningDone(Tagged, frozen=True, gc=False, tag="response.reasoning.done"):
-    """`ReasoningDone` under the OpenResponses name (D-11)."""
+    """`response.reasoning_text.done` under the OpenResponses name."""
 
     sequence_number: int
     item_id: str
@@ -258,7 +258,7 @@ class SummaryTextDone(Tagged, frozen=True, gc=False, tag="response.reasoning_sum
 
 
 class Error(Tagged, frozen=True, gc=False, tag="error"):
-    """A failure inside a stream, flat and nested at once: both kinds of reader find it (D-16)."""
+    """A failure inside a stream, flat and nested at once: both kinds of reader find it."""
 
     sequence_number: int
     code: str | None

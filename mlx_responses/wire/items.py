@@ -1,4 +1,4 @@
-"""Items and content parts, the same Structs on their way in and out (protocol, section 3).
+"""Items and content parts, the same Structs on their way in and out.
 
 What the server puts out is good as input unchanged, so there is one Struct per type: ids and
 statuses may be missing on the way in, and are always filled on the way out. None is never written.
@@ -325,13 +325,13 @@ class ItemReference(Tagged, frozen=True, gc=False, tag="item_reference"):
 class CompactionTrigger(
     Tagged, frozen=True, gc=False, tag="compaction_trigger", omit_defaults=True
 ):
-    """As the last item: answer with one `compaction` item (D-23)."""
+    """As the last item: answer with one `compaction` item."""
 
     id: str | None = None
 
 
 class AdditionalTools(Tagged, frozen=True, gc=False, tag="additional_tools", omit_defaults=True):
-    """Tools that join the request's from here on (D-23)."""
+    """Tools that join the request's from here on."""
 
     role: Literal["developer"]
     tools: list[Tool]

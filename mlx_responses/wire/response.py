@@ -1,4 +1,4 @@
-"""The response object and the other answers, as they are written (protocol, sections 1, 5 and 6).
+"""The response object and the other answers, as they are written.
 
 What strict readers want present is written, null if need be; what they want absent rather than
 null is UNSET. Knows no order of events.
@@ -130,7 +130,7 @@ class ErrorEnvelope(msgspec.Struct, frozen=True, gc=False):
 
 
 class DeletedResponse(msgspec.Struct, frozen=True, gc=False):
-    """The answer to DELETE (D-1)."""
+    """The answer to DELETE."""
 
     id: str
     object: Literal["response"] = "response"

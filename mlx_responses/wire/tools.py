@@ -1,4 +1,4 @@
-"""Tools, the choice among them, and the formats of text (protocol, sections 7.9 to 7.11)."""
+"""Tools, the choice among them, and the formats of text."""
 
 from typing import Annotated, Any, Literal
 
@@ -84,7 +84,7 @@ class NamespaceTool(msgspec.Struct, frozen=True, tag_field="type", tag="namespac
 
 
 class HostedTool(msgspec.Struct, frozen=True, tag_field="type", tag="hosted"):
-    """A tool that only a hosted service has (D-24): accepted, kept as it came, never offered.
+    """A tool that only a hosted service has: accepted, kept as it came, never offered.
 
     The codec wraps any tool type that it does not know, so that indexes into `tools` stay true.
     """

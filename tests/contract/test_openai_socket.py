@@ -95,7 +95,7 @@ def test_an_unstored_turn_lives_in_its_socket_alone(client, connection):
     with pytest.raises(openai.NotFoundError):
         client.responses.retrieve(first.id)
     stored = refused(connection, store=True, previous_response_id=first.id)
-    assert stored == "previous_response_not_found"  # D-14
+    assert stored == "previous_response_not_found"
 
 
 def test_a_stored_turn_can_be_continued_everywhere(client, connection):

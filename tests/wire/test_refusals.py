@@ -1,4 +1,4 @@
-"""Every wrong body gets its code and the path of the field (protocol, section 5.2)."""
+"""Every wrong body gets its code and the path of the field."""
 
 import json
 
