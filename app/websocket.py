@@ -273,7 +273,7 @@ def _refused(head: Head) -> Failure | None:
 
 
 def refusal(failure: Failure, stream_id: str | None = None) -> bytes:
-    """The error event for a failure; on a socket `code` is always a string (section 5.4)."""
+    """The error event for a failure; on a socket `code` is always a string."""
     error = envelope(failure).error
     error = msgspec.structs.replace(error, code=error.code or error.type)
     return codec.encode(SocketError(failure.status, error, stream_id=stream_id))

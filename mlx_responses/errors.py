@@ -15,7 +15,7 @@
         ├── LoadFailed    500   a model's files cannot be read into memory
         └── StoreFailed   500   the database of responses cannot be read or written
 
-Codes are those of the Responses API where it has one (protocol digest, section 5.2).
+Codes are those of the Responses API where it has one.
 """
 
 

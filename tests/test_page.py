@@ -69,7 +69,7 @@ def send(page, text):
 
 
 def until(page, happened):
-    """The page's content security policy lets no test look from within."""
+    """Its content security policy lets no test look from within."""
     for _ in range(WAIT_MS // 50):
         if happened():
             return
@@ -394,5 +394,7 @@ def test_a_server_that_asks_for_a_key_asks_here_once(browser, tmp_path):
         page.click("text=Sign in")
         page.wait_for_selector("#door", state="hidden")
         page.reload()
-        page.wait_for_selector("#model")
+        page.click("[data-code=curl]")
+        page.wait_for_selector("#code[open]")
+        assert '"Authorization: Bearer $MLX_RESPONSES_KEY"' in page.input_value("#snippet")
         assert page.locator("#door").is_hidden()

@@ -18,7 +18,7 @@ Order = Literal["asc", "desc"]
 MAX_ANCESTORS = 128
 """Of one response: as deep as others go, and a chain of them still loads in milliseconds."""
 MAX_PAGE = 100
-"""Entries a page of a list can hold (protocol digest, section 1)."""
+"""Entries a page of a list can hold."""
 MAX_TREE = 1000
 """Responses of a tree in one answer: with their gists half a megabyte at most."""
 UNFINISHED = ("queued", "in_progress")

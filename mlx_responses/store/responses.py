@@ -14,7 +14,7 @@ from mlx_responses.store import conversations, items, snapshots, tokens
 from mlx_responses.store.records import MAX_ANCESTORS, UNFINISHED, StoredEvent, StoredTurn, pack_ids
 
 JOINS_CONVERSATION = ("completed", "incomplete")
-"""Statuses whose items become part of the conversation (protocol digest, section 7.3)."""
+"""Statuses whose items become part of the conversation."""
 
 
 def save(db: Database, turn: StoredTurn) -> None:

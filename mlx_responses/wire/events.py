@@ -268,7 +268,7 @@ class Error(Tagged, frozen=True, gc=False, tag="error"):
 
 
 class SocketError(Tagged, frozen=True, gc=False, tag="error", omit_defaults=True):
-    """A refusal on a WebSocket; `status` and a string `code` are required there (section 5.4)."""
+    """A refusal on a WebSocket; `status` and a string `code` are required there."""
 
     status: int
     error: ErrorBody

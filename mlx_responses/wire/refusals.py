@@ -1,4 +1,4 @@
-"""What msgspec says about a wrong value -> the API's code, `param` and a sentence (section 5.2).
+"""What msgspec says about a wrong value -> the API's code, `param` and a sentence.
 
 Knows msgspec's messages and nothing of any field.
 """
