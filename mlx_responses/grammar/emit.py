@@ -78,7 +78,7 @@ class Emitter:
         self._braces = Braces(self._rule, unsaid)
         self._names: dict[Want, Rule] = {}
         self._todo: list[Want] = []
-        self._objects = self._lists = self._shapes = self._entries = 0
+        self._objects = self._lists = self._shapes = self._entries = self._circling = 0
         self.rules: dict[str, Piece] = {}
 
     def grammar(self, want: Want) -> Grammar:
@@ -88,8 +88,10 @@ class Emitter:
     @property
     def cost_us(self) -> float:
         """What has been spent so far, without what the size of the grammar tells."""
-        looked_into = cost.WANT * len(self._names) + cost.SHAPE * self._shapes
-        return looked_into + cost.STEP * self._terms.steps + cost.ASK * self._terms.asks
+        written = cost.WANT * len(self._names) + cost.SHAPE * self._shapes
+        written += cost.OBJECT * self._objects + cost.CIRCLING * self._circling
+        weighed = cost.STEP * self._terms.steps + cost.WEIGHED * self._terms.weighed
+        return written + weighed + cost.ASK * self._terms.asks
 
     def _whole(self, start: Rule) -> Grammar:
         """All rules that `start` leads to."""
@@ -101,6 +103,7 @@ class Emitter:
         grammar = Grammar(start.name, self.rules)
         levels, circular = depth(grammar)
         if circular:
+            self._circling = len(self.rules)
             ending = finite(grammar)
             if ending is None:
                 raise refused("every value would contain another like it, without end")

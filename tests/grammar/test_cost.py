@@ -46,9 +46,23 @@ def in_groups():
     }
 
 
+def tree(levels, path="r"):
+    """Some 5,000 members, five or seven in an object, on so many levels."""
+    names = [f"{path}_{n}" for n in range(5 if levels > 1 else 7)]
+    kind = {"type": "string"}
+    return {
+        "type": "object",
+        "properties": {n: tree(levels - 1, n) if levels > 1 else kind for n in names},
+        "required": names,
+        "additionalProperties": False,
+    }
+
+
 TAKEN = {
     "5,000 members": members(MOST_PROPERTIES),
     "5,000 in objects of 20": in_groups(),
+    "5,000 in a tree": tree(5),
+    "1,000 values of an enum": {"enum": [f"value {n}" for n in range(1_000)]},
     "2,000 optional members": members(2_000, required=False),
     "1,000 integers with bounds": members(
         1_000, kind=lambda at: {"type": "integer", "minimum": at, "maximum": 3 * at + 99}
