@@ -27,17 +27,23 @@ class Readers:
 
     @contextmanager
     def snapshot(self) -> Iterator[Database]:
-        """A connection inside one read transaction. Raises `StoreFailed`."""
+        """A connection inside one read transaction. Raises `StoreFailed`.
+
+        Where reading raises the connection is closed: whoever keeps the error keeps a cursor that
+        was not read to its end, and with it what was committed then is seen for ever.
+        """
         with translated(self._path), _only_possible_values():
-            db = self._borrow()
+            db, whole = self._borrow(), False
             try:
                 db.execute("BEGIN")
-                try:
-                    yield db
-                finally:
-                    db.rollback()
+                yield db
+                db.rollback()
+                whole = True
             finally:
-                self._give_back(db)
+                if whole:
+                    self._give_back(db)
+                else:
+                    db.close()
 
     def close(self) -> None:
         """Close what is idle now, and the rest as it comes back."""

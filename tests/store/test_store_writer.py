@@ -144,3 +144,21 @@ def test_a_long_read_keeps_the_wal_and_stops_nobody(store):
         assert wal.stat().st_size > len(MEGABYTE) * 3
         assert reading.execute("SELECT count(*) FROM responses").fetchone() == (0,)
     copy_long_wal(store, lambda: wal.stat().st_size == 0)
+
+
+def test_a_read_that_broke_off_shows_nothing_old_to_the_next_one(store):
+    """Its error is kept, and with it a cursor in the middle of what was there then."""
+    for name in "ab":
+        put(store, turn(name))
+    cursors = []
+
+    def read_and_break_off():
+        with store._readers.snapshot() as db:
+            cursors.append(db.execute("SELECT id FROM responses"))
+            raise ValueError(cursors[0].fetchone())
+
+    with pytest.raises(ValueError, match="a"):
+        read_and_break_off()
+    put(store, turn("c"))
+    with store._readers.snapshot() as db:
+        assert db.execute("SELECT count(*) FROM responses").fetchone() == (3,)
