@@ -68,7 +68,6 @@ def of(count: int, kind: Callable[[int], dict[str, Any]]) -> dict[str, Any]:
 def odd(count: int) -> dict[str, dict[str, Any]]:
     """Schemas whose parts cost more than most, so many of them."""
     patterns = {f"^x{n}_[a-z]+$": {"type": "integer"} for n in range(6)}
-    letters = [f"{letter}" for letter in "abcdefgh"]
     return {
         "objects in anyOf": {
             "anyOf": [flat(2, required=True, prefix=f"k{n}") for n in range(count)]
@@ -93,7 +92,7 @@ def odd(count: int) -> dict[str, dict[str, Any]]:
             count,
             lambda n: {
                 "type": "array",
-                "items": {"enum": [f"{n}{e}" for e in letters]},
+                "items": {"enum": [f"{n}{e}" for e in "abcdefgh"]},
                 "uniqueItems": True,
             },
         ),

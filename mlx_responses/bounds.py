@@ -34,6 +34,7 @@ from mlx_responses.grammar.calls import (
     thought,
 )
 from mlx_responses.grammar.cost import MOST_US, TooLarge, check
+from mlx_responses.grammar.document import CODE as SCHEMA_CODE
 from mlx_responses.grammar.freeform import write_input, write_spread_input
 from mlx_responses.grammar.spread import Pairs, write_spread
 from mlx_responses.offer import Offer, Offered
@@ -204,7 +205,7 @@ def _identity(draft: Draft, wanted: Format | Grammar | None) -> str:
     try:
         return msgspec.json.encode(decides).decode()
     except RecursionError as error:
-        raise RequestError("A schema is nested too deeply.", code="invalid_json_schema") from error
+        raise RequestError("A schema is nested too deeply.", code=SCHEMA_CODE) from error
 
 
 def _format(request: CreateResponse) -> tuple[Format | Grammar | None, str]:
@@ -288,7 +289,7 @@ def _tool(one: Offered, brackets: Brackets, grammars: Grammars) -> Tool:
     def make() -> Tool:
         try:
             written = _arguments(one, schema, brackets, grammars)
-            check(written.cost_us, "invalid_json_schema")
+            check(written.cost_us, SCHEMA_CODE)
             return Tool(one.shown, written)
         except TooLarge:
             if function.strict:

@@ -80,8 +80,9 @@ class Costs:
         plain = self._seconds[PLAIN, 1]
         if len(plain) < ENOUGH:
             return [(1, 1.0)]
+        one = median(plain)
         taken = [
-            (key[1], median(seconds) / median(plain))
+            (key[1], median(seconds) / one)
             for key, seconds in sorted(self._seconds.items())
             if key[0] == kind and key[1] > 1 and len(seconds) >= ENOUGH and not self._is_stale(key)
         ]

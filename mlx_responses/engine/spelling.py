@@ -34,7 +34,6 @@ class Habit(Spelling):
 
     def __init__(self, constraint: Constraint, tokens: list[int]) -> None:
         super().__init__(constraint)
-        self._constraint = constraint
         self._tokens = tokens
         self._place = len(tokens)
         self._coming: Run = constraint.coming or ()

@@ -90,7 +90,7 @@ class Emitter:
         """What has been spent so far, without what the size of the grammar tells."""
         written = cost.WANT * len(self._names) + cost.SHAPE * self._shapes
         written += cost.OBJECT * self._objects + cost.CIRCLING * self._circling
-        weighed = cost.STEP * self._terms.steps + cost.WEIGHED * self._terms.weighed
+        weighed = cost.STEP * self._terms.steps + cost.PAIR * self._terms.pairs
         return written + weighed + cost.ASK * self._terms.asks
 
     def _whole(self, start: Rule) -> Grammar:

@@ -24,7 +24,7 @@ from mlx_responses.grammar.guide import Source
 from mlx_responses.grammar.lark import CODE as GRAMMAR_CODE
 from mlx_responses.grammar.lark import Matching, compile_lark, compile_native
 from mlx_responses.grammar.patterns import Unsupported, parse
-from mlx_responses.grammar.pieces import Grammar, Lark, Leaf, to_regex
+from mlx_responses.grammar.pieces import Grammar, Leaf, to_lark, to_regex
 from mlx_responses.grammar.shapes import Want
 from mlx_responses.grammar.shelf import Shelf
 from mlx_responses.grammar.terms import Terms
@@ -54,9 +54,7 @@ class Written:
 
     @cached_property
     def _lark(self) -> tuple[str, float]:
-        lark = Lark()
-        lark.add(self.grammar)
-        return lark.text(self.grammar.start), lark.cost_us
+        return to_lark(self.grammar)
 
     @property
     def lark(self) -> str:

@@ -223,10 +223,10 @@ def number(
 
 
 def _first(low: Decimal | None, is_open: bool) -> int | None:
-    """The smallest whole number that keeps to a bound."""
+    """The smallest whole number that keeps to a bound. Raises `Unsupported` for a huge one."""
     if low is None:
         return None
-    _parts(abs(low))
+    _parts(abs(low))  # which raises
     first = int(low.to_integral_value("ROUND_CEILING"))
     return first + 1 if is_open and first == low else first
 

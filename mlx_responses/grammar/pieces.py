@@ -194,26 +194,29 @@ Words = list[str | Lexeme]
 """Lark in the making: what a lexeme is written as is known when all uses of it are."""
 
 
-class Lark:
+def to_lark(grammar: Grammar) -> tuple[str, float]:
+    """The grammar in llguidance's Lark, and how long compiling it takes: see `cost.py`."""
+    lark = _Lark(grammar)
+    text = lark.text(grammar.start)
+    return text, lark.cost_us(text)
+
+
+class _Lark:
     """Spells rules for llguidance. Terminals are shared between all of them; one that is used once
     stands where it is used, for that is read in half the time.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, grammar: Grammar) -> None:
         self._uses: dict[Lexeme, int] = {}
         self._lines: list[Words] = []
         self._shuffles = 0
-        self.cost_us = 0.0
-        """How long the compiler will take: see `cost.py`."""
-
-    def add(self, grammar: Grammar) -> None:
-        """Spell a grammar's rules."""
+        self._extra_us = cost.of_foreign("\n".join(grammar.lines), cost.LETTER)
+        """Of what costs more than its words."""
         for name, piece in grammar.rules.items():
             words: Words = [f"{name}: "]
             self._say(piece, words)
             self._lines.append(words)
         self._lines += ([line] for line in grammar.lines)
-        self.cost_us += cost.of_foreign("\n".join(grammar.lines), cost.LETTER)
 
     def text(self, start: str) -> str:
         """The whole grammar."""
@@ -232,11 +235,13 @@ class Lark:
             "".join(word if isinstance(word, str) else names[word] for word in words)
             for words in self._lines
         )
-        text = "\n".join([EXACT, f"start: {start}", *lines, *terminals]) + "\n"
-        self.cost_us += cost.CHARACTER * len(text) + cost.OPTION * text.count("|")
-        self.cost_us += cost.RULE * len(self._lines) + cost.LEXEME * len(self._uses)
-        self.cost_us += cost.WORD * sum(map(len, self._lines))
-        return text
+        return "\n".join([EXACT, f"start: {start}", *lines, *terminals]) + "\n"
+
+    def cost_us(self, text: str) -> float:
+        """What the text of all this costs."""
+        read = cost.CHARACTER * len(text) + cost.OPTION * text.count("|")
+        built = cost.RULE * len(self._lines) + cost.LEXEME * len(self._uses)
+        return read + built + cost.WORD * sum(map(len, self._lines)) + self._extra_us
 
     def _say(self, piece: Piece, words: Words) -> None:
         """Put a piece behind a rule's words."""
@@ -256,10 +261,10 @@ class Lark:
                 words.append("(")
                 self._say(inner, words)
                 words.append(")" + _times(low, high))
-                self.cost_us += cost.COUNT * min(high or low, cost.MOST_COUNTS)
+                self._extra_us += cost.COUNT * min(high or low, cost.MOST_COUNTS)
             case Numeric(schema, remainders):
                 words.append(f"%json {schema}")
-                self.cost_us += cost.of_remainders(remainders)
+                self._extra_us += cost.of_remainders(remainders)
             case Special(token_id):
                 words.append(f"<[{token_id}]>")
             case Shuffle():
@@ -286,7 +291,7 @@ class Lark:
         words.append("(" if piece.required or piece.low else '("" | ')
         later: Words = [f'{name}::_: "" %if {whole}']
         members = [*piece.once] if piece.more is None else [*piece.once, piece.more]
-        self.cost_us += cost.SHUFFLED * len(members)
+        self._extra_us += cost.SHUFFLED * len(members)
         for bit, member in enumerate(members):
             words.append(" | " if bit else "")
             self._say(member, words)

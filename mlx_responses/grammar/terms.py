@@ -84,7 +84,7 @@ class Terms:
         """Pairs of shapes compared so far."""
         self.asks = 0
         """How often it was worked out whether a value is possible."""
-        self.weighed = 0
+        self.pairs = 0
         """Pairs of `oneOf`'s branches."""
         self._denial = Denial(self)
 
@@ -218,7 +218,7 @@ class Terms:
         count = len(place.get("oneOf", list))
         if count > MAX_BRANCHES:
             raise Unsupported(f"it has more than {MAX_BRANCHES} branches")
-        self.weighed += count * count
+        self.pairs += count * count
         for at in range(count):
             own = place.want("oneOf", at)
             for other in range(count):
